@@ -1,0 +1,17 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The project's folder, from wherever the compiled or bundled file stands. */
+export const root = (() => {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json')) || !existsSync(join(folder, 'deploy'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error(`no project folder above ${fileURLToPath(import.meta.url)}`);
+    folder = parent;
+  }
+  return folder;
+})();
+
+/** The built command, as users run it. */
+export const command = join(root, 'dist/metronome.js');
