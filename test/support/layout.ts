@@ -2,7 +2,7 @@
  * The layout of design: which part may import which, and what may stand at the top level.
  * To allow an import, edit the tables here; everything else follows.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, posix, relative } from 'node:path';
 
@@ -111,6 +111,7 @@ export function faultOf({ file, what }: Import): string | undefined {
 
 function sources(root: string): string[] {
   return ['src', 'handlers']
+    .filter((folder) => existsSync(join(root, folder)))
     .flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
         join(root, folder, name),
