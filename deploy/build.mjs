@@ -1,12 +1,14 @@
 // Bundles each entry into one file of dist/, which node runs from anywhere and without node_modules.
 //   node deploy/build.mjs            all entries
 //   node deploy/build.mjs --if-stale only when a source is newer than what is there
+//   node deploy/build.mjs --demo     the demo too, into build/
 import { chmod, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const entries = [{ source: 'src/cli.ts', target: 'dist/metronome.js' }];
+if (process.argv.includes('--demo')) entries.push({ source: 'deploy/demo/main.ts', target: 'build/demo.js' });
 
 // Packages in CommonJS call require() for Node's own modules, which an ESM file does not have.
 const banner = [
@@ -20,7 +22,7 @@ async function changedAt(path) {
 
 async function newestSource() {
   let newest = Math.max(await changedAt('package-lock.json'), await changedAt('package.json'));
-  for (const folder of ['src', 'handlers']) {
+  for (const folder of ['src', 'handlers', 'deploy/demo', 'test/support']) {
     const names = await readdir(join(root, folder), { recursive: true }).catch(() => []);
     for (const name of names) newest = Math.max(newest, await changedAt(join(folder, name)));
   }

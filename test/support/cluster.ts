@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   Agent,
   type AgentPlan,
@@ -59,13 +59,22 @@ function named<T extends { readonly name: string }>(nodes: readonly T[], name: s
   return node;
 }
 
+export interface AgentPlace {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly ports: Ports;
+  readonly dir: string;
+}
+
 export interface ClusterOptions {
   /** How many (`s1`…), or their names. Default 1. */
   readonly servers?: number | readonly string[];
   /** How many (`n1`…), or their names. Default 0. */
   readonly clients?: number | readonly string[];
   /** More agent settings, merged over ours; a function gets the agent's name, kind, ports and folder. */
-  readonly config?: Settings | ((agent: { name: string; kind: Kind; ports: Ports; dir: string }) => Settings);
+  readonly config?: Settings | ((agent: AgentPlace) => Settings);
+  /** Files to lay down before the agents start, path -> text; those in `<dir>/config/` are the agent's own configuration. */
+  readonly files?: (agent: AgentPlace) => Readonly<Record<string, string>>;
   /** Default deny; `cluster.token` may do everything. */
   readonly acl?: boolean;
   /** HTTPS beside HTTP, client certificates demanded; `cluster.tls` names the files, `node.plan.ports.https` the port. */
@@ -131,13 +140,18 @@ async function prepare(options: ClusterOptions): Promise<Cluster> {
     const ports = await freePorts();
     const own = join(dir, name);
     mkdirSync(own, { recursive: true });
-    const { config = {}, nodeMeta = {}, quick = true } = options;
+    const { config = {}, files, nodeMeta = {}, quick = true } = options;
+    const place: AgentPlace = { name, kind, ports, dir: own };
+    for (const [path, text] of Object.entries(files?.(place) ?? {})) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    }
     const layers: Settings[] = [
       quick ? quickGossip : {},
       nodeMeta[name] === undefined ? {} : { node_meta: nodeMeta[name] },
       token === undefined ? {} : aclSettings(token),
       tls === undefined ? {} : tlsSettings(tls, ports.https),
-      typeof config === 'function' ? config({ name, kind, ports, dir: own }) : config,
+      typeof config === 'function' ? config(place) : config,
     ];
     return { name, kind, dir: own, ports, settings: layers.reduce(merge, {}) };
   };
