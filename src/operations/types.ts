@@ -67,7 +67,8 @@ export interface TaskLog {
 }
 
 export interface TaskOutcome {
-  readonly status: 'success' | 'error' | 'timeout' | 'cancelled' | 'lost' | 'interrupted';
+  /** skip: a condition on variables left this node out. */
+  readonly status: 'success' | 'error' | 'timeout' | 'cancelled' | 'lost' | 'interrupted' | 'skip';
   /** One line: the operation, its file:line and what went wrong; absent on success. */
   readonly reason?: string;
   readonly exitCode?: number;

@@ -1,0 +1,474 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, UnreachableError } from '../src/errors.js';
+import { duration } from '../src/run/time.js';
+import type { Run } from '../src/run/types.js';
+import type { Schedule, TaskDefinition } from '../src/schedule/types.js';
+import {
+  type Claim,
+  claim,
+  claimAgain,
+  discard,
+  type Ending,
+  finish,
+  type Incoming,
+} from '../src/store/inbox.js';
+import { decodeOutcome } from '../src/store/documents.js';
+import { writeLog } from '../src/store/results.js';
+import { readRun } from '../src/store/runs.js';
+import type { StopReason, TaskConsul, TaskContext, TaskLog, TaskOutcome } from '../src/operations/types.js';
+import { agentServicesSettled } from './services.js';
+import type { Context } from './context.js';
+import { type Lease, openLease } from './lease.js';
+import { taskConsul } from './task-consul.js';
+
+export type Execution =
+  /** The task ran here and its result is handed in. */
+  | { readonly kind: 'ran'; readonly status: Ending['status']; readonly of: number }
+  /** Nothing to do with it: its run is over, or somebody else settled it. */
+  | { readonly kind: 'gone' }
+  /** Not now: held by another session, or its outcome is to be judged by dispatch. */
+  | { readonly kind: 'later' };
+
+/** Tasks shorter than this are not worth a hanging request that listens for a cancel (ms). */
+const LISTEN_AFTER = 1000;
+/** A log up to this size travels in the finish transaction (bytes); a larger one goes before it, on its own. */
+const SMALL_LOG = 64 * 1024;
+/** How long a result is offered to a Consul that does not answer (ms). */
+const DELIVER_FOR = 600_000;
+const PUBLISH_EVERY = 2000;
+
+/**
+ * Executes one assignment: the claim, the task's operations, the finish, the log beside it.
+ * Started twice, late, or beside another, it finds a conflict and leaves everything as it is.
+ */
+export async function executeAssignment(
+  context: Context,
+  node: string,
+  incoming: Incoming,
+  lease: { current?: Lease },
+): Promise<Execution> {
+  const { client, log } = context;
+  if (incoming.session !== undefined) return { kind: 'later' };
+  lease.current ??= await openLease(context, `metronome ${node}`);
+  const claimed = await takeClaim(context, node, incoming, lease.current);
+  if (claimed === 'gone') {
+    await discard(client, node, incoming);
+    return { kind: 'gone' };
+  }
+  if (claimed === 'later') return { kind: 'later' };
+  const what = `event ${incoming.assignment.event} (${incoming.id}) step ${incoming.no} ${incoming.assignment.task}`;
+  log.info(`${what} starts here`);
+  const ending = await perform(context, claimed.claim, incoming, claimed.run, lease.current);
+  if (ending === 'taken') {
+    log.warn(`${what}: the claim was given away; the task was ended and its result is not written`);
+    return { kind: 'gone' };
+  }
+  log.info(`${what} ended here: ${ending.status}${ending.reason === undefined ? '' : `, ${ending.reason}`}`);
+  return { kind: 'ran', status: ending.status, of: incoming.assignment.of };
+}
+
+// The claim -----------------------------------------------------------------------------------------
+
+/** The claim, and the run if it had to be read. */
+async function takeClaim(
+  context: Context,
+  node: string,
+  incoming: Incoming,
+  lease: Lease,
+): Promise<{ claim: Claim; run?: Run } | 'gone' | 'later'> {
+  const { client } = context;
+  const { id, no, assignment } = incoming;
+  let inboxIndex = incoming.index;
+  let runIndex = assignment.runIndex ?? incoming.createIndex;
+  let outcomeIndex: number | undefined;
+  let run: Run | undefined;
+  let blind = assignment.attempt === 1 && !assignment.hasData;
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    if (!blind) {
+      // Read what the claim checks: a conflict said that something of it had changed.
+      const read = await readRun(client, id);
+      if (read === undefined || read.run.current !== no || !read.run.step.targets.includes(node))
+        return 'gone';
+      if (read.run.step.phase !== 'running') return 'later';
+      const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
+      const decoded = outcome && decodeOutcome(outcome);
+      if (
+        decoded?.ok &&
+        decoded.value.session === lease.session &&
+        decoded.value.attempt === assignment.attempt
+      ) {
+        // The answer to our own claim never came; it was we.
+        return { claim: claimOf(context, node, incoming, lease.session), run: read.run };
+      }
+      if (assignment.attempt === 1 && outcome !== undefined) return 'later';
+      if (
+        assignment.attempt > 1 &&
+        (!decoded?.ok || decoded.value.status !== 'lost' || decoded.value.attempt !== assignment.attempt - 1)
+      )
+        return 'later';
+      const inbox = await client.get(client.keys.assignment(node, id, no), { consistent: true });
+      if (inbox === undefined) return 'gone';
+      if (inbox.session !== undefined) return 'later';
+      run = read.run;
+      runIndex = read.index;
+      inboxIndex = inbox.modifyIndex;
+      outcomeIndex = outcome?.modifyIndex;
+    }
+    const claimed = claimOf(context, node, incoming, lease.session);
+    if (
+      await claim(client, claimed, {
+        runIndex,
+        inboxIndex,
+        ...(outcomeIndex === undefined ? {} : { outcomeIndex }),
+      })
+    ) {
+      return { claim: claimed, ...(run === undefined ? {} : { run }) };
+    }
+    blind = false;
+  }
+  return 'later';
+}
+
+function claimOf(context: Context, node: string, incoming: Incoming, session: string): Claim {
+  const { id, no, assignment, value } = incoming;
+  return { node, id, no, attempt: assignment.attempt, session, value, startedAt: context.now() };
+}
+
+// The task ------------------------------------------------------------------------------------------
+
+async function perform(
+  context: Context,
+  first: Claim,
+  incoming: Incoming,
+  run: Run | undefined,
+  lease: Lease,
+): Promise<Ending | 'taken'> {
+  const { log, config } = context;
+  const { assignment } = incoming;
+  const { createTaskLog } = await import('../src/operations/task-log.js');
+  const { forgetClaim, recordClaim } = await import('../src/operations/leftovers.js');
+  const secrets = config.token === undefined ? [] : [config.token];
+  const taskLog: TaskLog = createTaskLog({ now: () => new Date(context.now()), secrets });
+  const stop = new AbortController();
+  const stopTask = (status: StopReason['status'], reason: string) => {
+    if (!stop.signal.aborted) stop.abort({ status, reason } satisfies StopReason);
+  };
+  let current = first;
+  let taken = false;
+
+  // The session was lost and made anew: the claim is taken again, or somebody has given it away.
+  lease.onNew(async () => {
+    const again = { ...current, session: lease.session };
+    const result = await retakeClaim(context, again);
+    if (result === 'mine') current = again;
+    else if (result === 'taken') {
+      taken = true;
+      stopTask('lost', 'the claim was given away');
+    }
+  });
+  const interrupted = () => stopTask('interrupted', 'metronome was told to stop');
+  context.signal.addEventListener('abort', interrupted, { once: true });
+  if (context.signal.aborted) interrupted();
+
+  const watchdog = setInterval(() => {
+    // Others may call it lost `lost_grace` after the session ended: before that nothing of it may run here.
+    const silence = context.monotonic() - lease.lastGood;
+    if (silence > silenceAllowed(assignment))
+      stopTask('lost', `no contact with Consul for ${duration(silence)}`);
+  }, 250);
+  const over = new AbortController();
+  const listening = listenForStop(context, current, stopTask, over.signal);
+  const publishing = publish(context, () => current, taskLog, over.signal);
+
+  const claimName = first.session;
+  let outcome: TaskOutcome;
+  recordClaim(config.stateDir, claimName);
+  try {
+    outcome = await runIt(context, incoming, run, taskLog, stop.signal, claimName);
+  } finally {
+    over.abort();
+    clearInterval(watchdog);
+    context.signal.removeEventListener('abort', interrupted);
+    forgetClaim(config.stateDir, claimName);
+    await Promise.all([listening, publishing]);
+  }
+  if (taken) return 'taken';
+  if (outcome.status === 'success') await agentServicesSettled(context, current.node);
+  const ending = endingOf(context, outcome, taskLog);
+  const delivered = await deliver(
+    context,
+    () => current,
+    () => taken,
+    ending,
+    lease,
+  );
+  lease.onNew(async () => {});
+  if (!delivered) return 'taken';
+  log.debug(`the result of ${incoming.id}/${incoming.no} is handed in`);
+  return ending;
+}
+
+/** TERM, the grace and KILL must all be over before `lost_grace` is. */
+function silenceAllowed(assignment: Incoming['assignment']): number {
+  const ending = Math.min(assignment.grace, assignment.lostGrace / 3) + 2000;
+  return Math.max(assignment.lostGrace - ending, assignment.lostGrace / 2);
+}
+
+async function runIt(
+  context: Context,
+  incoming: Incoming,
+  known: Run | undefined,
+  taskLog: TaskLog,
+  signal: AbortSignal,
+  claimName: string,
+): Promise<TaskOutcome> {
+  const { config } = context;
+  const { assignment, id, no } = incoming;
+  const failed = (reason: string): TaskOutcome => {
+    taskLog.line('ERROR', reason);
+    return { status: 'error', reason, retried: 0 };
+  };
+  try {
+    const node = await context.node();
+    const found = await findTask(context, assignment.pattern, assignment.task, node);
+    if (typeof found === 'string') return failed(found);
+    const run = known ?? (assignment.hasData ? (await readRun(context.client, id))?.run : undefined);
+    const { runTask, TASK_TIMEOUT } = await import('../src/operations/run-task.js');
+    const { schedule, task } = found;
+    const left = variablesLeaveOut(schedule, config, assignment.variables);
+    if (left !== undefined) {
+      taskLog.line('INFO', `-- Task ${assignment.task} is skipped: ${left}`);
+      return { status: 'skip', reason: left, retried: 0 };
+    }
+    const workDir = join(config.stateDir, 'work', `${id}-${no}`);
+    mkdirSync(workDir, { recursive: true, mode: 0o700 });
+    const taskContext: TaskContext = {
+      identity: {
+        eventId: id,
+        event: assignment.event,
+        step: no,
+        task: assignment.task,
+        node,
+        pattern: assignment.pattern,
+        payload: run?.payload ?? '',
+        data: run?.data ?? {},
+        attempt: assignment.attempt,
+      },
+      schedule,
+      config,
+      consul: taskConsul(context) satisfies TaskConsul,
+      log: taskLog,
+      signal,
+      grace: Math.min(assignment.grace, Math.max(1000, assignment.lostGrace / 3)),
+      workDir,
+      claim: claimName,
+    };
+    try {
+      return await runTask(task, taskContext, {
+        timeout: assignment.timeout ?? task.timeout ?? schedule.defaults.timeout ?? TASK_TIMEOUT,
+        ...(assignment.retries === undefined ? {} : { retries: assignment.retries }),
+        ...(assignment.retryDelay === undefined ? {} : { retryDelay: assignment.retryDelay }),
+        ...(assignment.retryBackoff === undefined ? {} : { retryBackoff: assignment.retryBackoff }),
+        ...(assignment.successCodes === undefined ? {} : { successCodes: assignment.successCodes }),
+      });
+    } finally {
+      rmSync(workDir, { recursive: true, force: true });
+    }
+  } catch (error) {
+    return failed(`metronome could not run task ${assignment.task}: ${messageOf(error)}`);
+  }
+}
+
+/** The task as this node's own files define it, or why there is none. */
+async function findTask(
+  context: Context,
+  pattern: string,
+  name: string,
+  node: string,
+): Promise<{ schedule: Schedule; task: TaskDefinition } | string> {
+  const { schedules, problems } = await context.schedules();
+  const schedule = schedules.find((one) => one.pattern === pattern);
+  if (schedule === undefined) {
+    const broken =
+      problems.find((problem) => problem.place.file.split('/').at(-2) === pattern) ?? problems[0];
+    if (broken !== undefined)
+      return `${broken.place.file}:${broken.place.line}:${broken.place.column}: ${broken.message} (metronome validate shows all)`;
+    return `${node} has no schedule file with pattern ${pattern}: add it to "files"`;
+  }
+  const task = Object.hasOwn(schedule.tasks, name) ? schedule.tasks[name] : undefined;
+  if (task === undefined)
+    return `${schedule.file} on ${node} defines no task ${name}: its file differs from that of the node that planned the run`;
+  return { schedule, task };
+}
+
+function variablesLeaveOut(
+  schedule: Schedule,
+  config: Context['config'],
+  conditions: Readonly<Record<string, readonly string[]>> | undefined,
+): string | undefined {
+  if (conditions === undefined) return undefined;
+  const variables: Record<string, string> = { ...config.variables, ...schedule.variables, role: config.role };
+  for (const [name, values] of Object.entries(conditions)) {
+    const value = variables[name];
+    if (value === undefined || !values.includes(value))
+      return `when: variable ${name} is ${value ?? 'not set'}`;
+  }
+  return undefined;
+}
+
+// While it runs ---------------------------------------------------------------------------------------
+
+/** Hangs on the run's key and stops the task when the step is being stopped, or its run has ended without it. */
+async function listenForStop(
+  context: Context,
+  claimed: Claim,
+  stopTask: (status: StopReason['status'], reason: string) => void,
+  over: AbortSignal,
+): Promise<void> {
+  const { client } = context;
+  const { decodeRun } = await import('../src/store/documents.js');
+  let index = 0;
+  try {
+    await sleep(LISTEN_AFTER, undefined, { signal: over });
+  } catch {
+    return;
+  }
+  while (!over.aborted) {
+    try {
+      const seen = await client.watchKey(client.keys.run(claimed.id), { index, wait: 300_000, signal: over });
+      // An index that went back means that Consul was restored: begin anew (Consul, "blocking queries").
+      index = seen.index < index ? 0 : seen.index;
+      if (seen.value === undefined) {
+        stopTask('cancelled', 'its run has ended');
+        return;
+      }
+      const decoded = decodeRun(seen.value, claimed.id);
+      if (!decoded.ok) continue;
+      const run = decoded.value;
+      if (run.current !== claimed.no) stopTask('cancelled', 'its step has ended');
+      else if (run.step.phase === 'stopping') {
+        const why = run.step.stop;
+        stopTask(why?.status === 'timeout' ? 'timeout' : 'cancelled', why?.reason ?? 'cancelled');
+      }
+    } catch (error) {
+      if (over.aborted) return;
+      context.log.debug(`listening for a cancel: ${messageOf(error)}`);
+      await sleep(1000, undefined, { signal: over }).catch(() => {});
+    }
+  }
+}
+
+/** Writes the log as it grows, at a bounded rate: every two seconds, less often when it is long. */
+async function publish(
+  context: Context,
+  claim: () => Claim,
+  taskLog: TaskLog,
+  over: AbortSignal,
+): Promise<void> {
+  let published = 0;
+  while (!over.aborted) {
+    const pause = PUBLISH_EVERY * (1 + Math.min(9, taskLog.size / (50 * 1024)));
+    try {
+      await sleep(pause, undefined, { signal: over });
+    } catch {
+      return;
+    }
+    if (taskLog.size === published) continue;
+    const { id, no, node, session } = claim();
+    try {
+      const size = taskLog.size;
+      if (await writeLog(context.client, id, no, node, taskLog.text(), session)) published = size;
+    } catch (error) {
+      context.log.debug(`the log is not published yet: ${messageOf(error)}`);
+    }
+  }
+}
+
+/** The claim for a new session: ours, given away, or Consul has not decided (try again later). */
+async function retakeClaim(context: Context, again: Claim): Promise<'mine' | 'taken'> {
+  const { client } = context;
+  const { id, no, node, attempt } = again;
+  for (let tries = 0; tries < 20; tries += 1) {
+    const inbox = await client.get(client.keys.assignment(node, id, no), { consistent: true });
+    const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
+    const decoded = outcome && decodeOutcome(outcome);
+    if (inbox === undefined || outcome === undefined || !decoded?.ok) return 'taken';
+    if (decoded.value.status !== 'inprogress' || decoded.value.attempt !== attempt) return 'taken';
+    if (inbox.session === again.session) return 'mine';
+    // The old session may be on its way out still.
+    if (
+      inbox.session === undefined &&
+      (await claimAgain(client, again, { inboxIndex: inbox.modifyIndex, outcomeIndex: outcome.modifyIndex }))
+    )
+      return 'mine';
+    await sleep(250);
+  }
+  return 'taken';
+}
+
+// The result ------------------------------------------------------------------------------------------
+
+function endingOf(context: Context, outcome: TaskOutcome, taskLog: TaskLog): Ending {
+  const text = taskLog.text();
+  const status = outcome.status === 'lost' || outcome.status === 'interrupted' ? 'error' : outcome.status;
+  return {
+    status,
+    finishedAt: context.now(),
+    ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
+    ...(outcome.exitCode === undefined ? {} : { exitCode: outcome.exitCode }),
+    retried: outcome.retried,
+    log: text,
+  };
+}
+
+/**
+ * Hands the result in, for as long as it takes Consul to come back. An answer that never came is not a
+ * failure: after a conflict the outcome tells whether it was we. False: the claim is somebody else's.
+ */
+async function deliver(
+  context: Context,
+  claim: () => Claim,
+  taken: () => boolean,
+  ending: Ending,
+  lease: Lease,
+): Promise<boolean> {
+  const { client } = context;
+  const since = context.monotonic();
+  let pause = 100;
+  for (;;) {
+    const { id, no, node, session, attempt } = claim();
+    try {
+      if (taken()) return false;
+      const { log: text = '', ...bare } = ending;
+      const small = Buffer.byteLength(text) <= SMALL_LOG;
+      if (!small) await writeLog(client, id, no, node, text, session);
+      if (await finish(client, claim(), small ? ending : bare)) return true;
+      const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
+      const decoded = outcome && decodeOutcome(outcome);
+      if (
+        decoded?.ok &&
+        decoded.value.attempt === attempt &&
+        decoded.value.session === session &&
+        decoded.value.status === ending.status
+      )
+        return true;
+      if (
+        outcome === undefined ||
+        !decoded?.ok ||
+        decoded.value.status !== 'inprogress' ||
+        decoded.value.attempt !== attempt
+      )
+        return false;
+      // The session is gone: take the claim again with a new one.
+      await lease.renewNow();
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      if (context.monotonic() - since > DELIVER_FOR || context.signal.aborted) throw error;
+      context.log.warn(`the result of ${id}/${no} waits for Consul: ${error.message}`);
+    }
+    await sleep(pause);
+    pause = Math.min(pause * 2, 2000);
+  }
+}

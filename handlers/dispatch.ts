@@ -1,0 +1,284 @@
+import { advance } from '../src/run/advance.js';
+import { plan } from '../src/run/plan.js';
+import { left } from '../src/run/time.js';
+import type { Decision, Limits, Observed, Run, Stamp } from '../src/run/types.js';
+import { STEP_DEFAULTS } from '../src/run/plan.js';
+import { wants } from '../src/run/wants.js';
+import { candidates, passing } from '../src/store/catalog.js';
+import { assign, readClaims, settle } from '../src/store/inbox.js';
+import { dismissQueued, type Queued, readQueue, rewriteQueued } from '../src/store/queue.js';
+import {
+  admit,
+  endRun,
+  freeSlot,
+  newRun,
+  type RunView,
+  saveRun,
+  type Snapshot,
+  snapshot,
+} from '../src/store/runs.js';
+import { type Context, type ScheduleSet, stampNow } from './context.js';
+
+export interface DispatchOptions {
+  /** Asks only for what can end the step or start an event; a full look also finds deaths and missing inbox keys. */
+  readonly quick?: boolean;
+}
+
+export interface DispatchOutcome {
+  /** Ids of events that this call made runs. */
+  readonly admitted: string[];
+  /** Runs that this call ended, with their status. */
+  readonly ended: { readonly id: string; readonly status: string }[];
+  /** Transactions that changed something. */
+  readonly written: number;
+  /** ms after which time alone will change something, if nothing else does. */
+  readonly next?: number;
+}
+
+/** One node's clock may differ from another's by this much before a judgement is wrong (ms). */
+export const LIMITS: Limits = { maxClockSkew: 300_000 };
+
+/** However much there is to do, one call comes to an end; the next one goes on. */
+const MOST_PASSES = 1000;
+/** A run of 300 steps takes about 60 KiB; beyond this it would not fit into one value with its targets. */
+const LARGEST_RUN = 300 * 1024;
+
+/**
+ * Brings every run as near to its end as it can be now, and starts the events that can start.
+ * Reads, decides with a pure function, writes by compare-and-set, and repeats until there is nothing to
+ * do. Whoever else does the same at the same time costs a conflict: read again.
+ */
+export async function dispatch(context: Context, options: DispatchOptions = {}): Promise<DispatchOutcome> {
+  const admitted: string[] = [];
+  const ended: { id: string; status: string }[] = [];
+  const reported = new Set<string>();
+  let written = 0;
+  let next: number | undefined;
+  for (let pass = 0; pass < MOST_PASSES && !context.signal.aborted; pass += 1) {
+    const seen = await snapshot(context.client);
+    for (const { key, problem } of seen.broken) {
+      if (reported.has(key)) continue;
+      reported.add(key);
+      context.log.error(`${key} ${problem}: it is passed over; repair or delete it`);
+    }
+    let progressed = false;
+    next = undefined;
+    for (const view of seen.runs) {
+      const step = await bring(context, view, options.quick === true);
+      if (step.progressed) progressed = true;
+      written += step.written;
+      if (step.ended !== undefined) ended.push({ id: view.run.id, status: step.ended });
+      if (step.until !== undefined) next = Math.min(next ?? step.until, step.until);
+    }
+    if (!options.quick) progressed = (await freeOrphans(context, seen)) || progressed;
+    // A run that went on may have freed its slot: look again before starting events.
+    if (progressed) continue;
+    const start = await startEvents(context, seen);
+    admitted.push(...start.admitted);
+    written += start.written;
+    if (start.until !== undefined) next = Math.min(next ?? start.until, start.until);
+    if (!start.progressed) break;
+  }
+  return { admitted, ended, written, ...(next === undefined ? {} : { next }) };
+}
+
+interface Step {
+  /** Something changed, by us or by somebody else: look again. */
+  readonly progressed: boolean;
+  readonly written: number;
+  readonly ended?: string;
+  readonly until?: number;
+}
+
+/** One run, one decision. A fault of one run must not stop the others. */
+async function bring(context: Context, view: RunView, quick: boolean): Promise<Step> {
+  const now = await stampNow(context);
+  const observed = await observe(context, view, quick);
+  const decision = advance(view.run, observed, now, LIMITS);
+  return apply(context, view, decision, now);
+}
+
+async function observe(context: Context, view: RunView, quick: boolean): Promise<Observed> {
+  const { run, outcomes, control } = view;
+  const base = { outcomes, ...(control === undefined ? {} : { control }) };
+  const wanted = wants(run, base, quick);
+  const spec = run.steps[run.current];
+  if (spec === undefined) return base;
+  const warn = (text: string) => context.log.warn(text);
+  const open = run.step.targets.filter((node) => {
+    const status = outcomes.get(node)?.status;
+    return status === undefined || status === 'inprogress' || status === 'lost';
+  });
+  const [nodes, claims, gates] = await Promise.all([
+    wanted.candidates ? candidates(context.client, spec, warn) : undefined,
+    wanted.claims ? readClaims(context.client, run.id, spec.no, open) : undefined,
+    wanted.gates
+      ? Promise.all((spec.waitFor ?? []).map((gate) => passing(context.client, gate.service, gate.tag)))
+      : undefined,
+  ]);
+  return {
+    ...base,
+    ...(nodes === undefined ? {} : { candidates: nodes }),
+    ...(claims === undefined ? {} : { claims }),
+    ...(gates === undefined ? {} : { gates }),
+  };
+}
+
+async function apply(context: Context, view: RunView, decision: Decision, now: Stamp): Promise<Step> {
+  const { client, log } = context;
+  const { run } = view;
+  switch (decision.kind) {
+    case 'wait':
+      return {
+        progressed: false,
+        written: 0,
+        ...(decision.until === undefined ? {} : { until: decision.until }),
+      };
+    case 'settle': {
+      let written = 0;
+      for (const settlement of decision.settlements) {
+        if (await settle(client, run, view.index, settlement, now.at)) {
+          written += 1;
+          log.warn(
+            `event ${run.event} (${run.id}) step ${run.current}: ${settlement.node} ${settlement.status}: ${settlement.reason}`,
+          );
+        }
+      }
+      return { progressed: true, written };
+    }
+    case 'assign': {
+      const done = await assign(client, run, view.index, decision.releases);
+      log.info(
+        `event ${run.event} (${run.id}) step ${run.current}: assigned again to ${decision.releases.map((one) => one.node).join(', ')}`,
+      );
+      return { progressed: true, written: done ? 1 : 0 };
+    }
+    case 'write': {
+      const saved = await saveRun(client, view, decision, now.at);
+      if (saved === undefined) return { progressed: true, written: 0 };
+      const rest = decision.releases.slice(saved.released);
+      if (rest.length > 0) await assign(client, decision.run, saved.index, rest);
+      tell(context, view.run, decision);
+      return { progressed: true, written: 1 };
+    }
+    case 'end': {
+      const done = await endRun(client, view, decision, now.at);
+      if (!done) return { progressed: true, written: 0 };
+      log.info(
+        `event ${run.event} (${run.id}) ended: ${decision.status}${decision.reason === undefined ? '' : `, ${decision.reason}`}`,
+      );
+      return { progressed: true, written: 1, ended: decision.status };
+    }
+  }
+}
+
+function tell(context: Context, run: Run, decision: Extract<Decision, { kind: 'write' }>): void {
+  for (const report of decision.reports) {
+    const step = run.steps[report.no];
+    const what = `event ${run.event} (${run.id}) step ${report.no} ${step?.task ?? ''}`;
+    if (report.status === 'inprogress')
+      context.log.info(`${what} starts on ${decision.run.step.targets.join(', ')}`);
+    else
+      context.log.info(
+        `${what} ended: ${report.status}${report.reason === undefined ? '' : `, ${report.reason}`}`,
+      );
+  }
+}
+
+/** A slot whose run is gone blocks its group; the snapshot shows both at one instant. */
+async function freeOrphans(context: Context, seen: Snapshot): Promise<boolean> {
+  const runs = new Set(seen.runs.map((view) => view.run.id));
+  const broken = new Set(seen.broken.map(({ key }) => key));
+  let freed = false;
+  for (const slot of seen.slots) {
+    // A run that cannot be read is not gone: its slot stays, so that nothing starts beside it.
+    if (runs.has(slot.id) || broken.has(context.client.keys.run(slot.id))) continue;
+    if (await freeSlot(context.client, slot)) {
+      context.log.error(
+        `slot ${slot.slot} of group ${slot.group} was held by event ${slot.id}, which has no run: it is free again`,
+      );
+      freed = true;
+    }
+  }
+  return freed;
+}
+
+// Starting events -----------------------------------------------------------------------------------
+
+interface Start extends Step {
+  readonly admitted: string[];
+}
+
+/** Starts the first event of each group that has a free slot. */
+async function startEvents(context: Context, seen: Snapshot): Promise<Start> {
+  const { queue, broken } = await readQueue(context.client);
+  for (const { key, problem } of broken)
+    context.log.error(`${key} ${problem}: it is passed over; repair or delete it`);
+  const admitted: string[] = [];
+  let written = 0;
+  let progressed = false;
+  let until: number | undefined;
+  const tried = new Set<string>();
+  for (const queued of queue) {
+    const { Group: group, Limit: limit } = queued.event;
+    if (tried.has(group)) continue;
+    tried.add(group);
+    const slot = freeSlotOf(seen, group, limit);
+    if (slot === undefined) continue;
+    const start = await startOne(context, queued, slot);
+    if (start.progressed) progressed = true;
+    if (start.admitted) admitted.push(queued.event.ID);
+    if (start.until !== undefined) until = Math.min(until ?? start.until, start.until);
+    written += start.written;
+  }
+  return { admitted, written, progressed, ...(until === undefined ? {} : { until }) };
+}
+
+function freeSlotOf(seen: Snapshot, group: string, limit: number): number | undefined {
+  const used = new Set(seen.slots.filter((slot) => slot.group === group).map((slot) => slot.slot));
+  if (used.size >= limit) return undefined;
+  for (let slot = 0; slot < limit; slot += 1) if (!used.has(slot)) return slot;
+  return undefined;
+}
+
+async function startOne(context: Context, queued: Queued, slot: number): Promise<Step & { admitted?: true }> {
+  const { client, log, config } = context;
+  const { event } = queued;
+  const now = await stampNow(context);
+  const set = await context.schedules();
+  const steps = set.problems.length > 0 ? undefined : plan(set.schedules, event.Name, config.skippable);
+  if (steps === undefined) return leaveToOthers(context, queued, set, now);
+  const run = newRun(event, steps, slot, now);
+  const size = Buffer.byteLength(JSON.stringify(run));
+  if (size > LARGEST_RUN) {
+    const reason = `its ${steps.length} steps and its data take ${Math.ceil(size / 1024)} KiB; a run may take ${LARGEST_RUN / 1024} KiB`;
+    const done = await dismissQueued(client, queued, now.at, 'error', reason);
+    if (done) log.error(`event ${event.Name} (${event.ID}) ended: error, ${reason}`);
+    return { progressed: true, written: done ? 1 : 0 };
+  }
+  const done = await admit(client, queued, run);
+  if (!done) return { progressed: true, written: 0 };
+  log.info(`event ${event.Name} (${event.ID}) starts, ${steps.length} step${steps.length === 1 ? '' : 's'}`);
+  return { progressed: true, written: 1, admitted: true };
+}
+
+/** Nobody can plan the event here. Another node may; after `start_timeout` at the head it ends as an error. */
+async function leaveToOthers(context: Context, queued: Queued, set: ScheduleSet, now: Stamp): Promise<Step> {
+  const { event } = queued;
+  const why =
+    set.problems.length > 0
+      ? `the schedule files of ${now.by} are broken`
+      : `no schedule file of ${now.by} defines it`;
+  if (event.Unplanned === undefined) {
+    context.log.warn(`event ${event.Name} (${event.ID}) is left to other nodes: ${why}`);
+    const done = await rewriteQueued(context.client, queued, { ...event, Unplanned: now });
+    // Nothing more can be done about it now, whoever wrote the mark.
+    return { progressed: false, written: done ? 1 : 0, until: STEP_DEFAULTS.startTimeout };
+  }
+  const rest = left(event.Unplanned, STEP_DEFAULTS.startTimeout, now, LIMITS.maxClockSkew);
+  if (rest > 0) return { progressed: false, written: 0, until: rest };
+  const reason = `no node could plan it for ${STEP_DEFAULTS.startTimeout / 1000} s: no schedule file defines it where dispatch runs, or the files are broken (metronome validate)`;
+  const done = await dismissQueued(context.client, queued, now.at, 'error', reason);
+  if (done) context.log.error(`event ${event.Name} (${event.ID}) ended: error, ${reason}`);
+  return { progressed: true, written: done ? 1 : 0 };
+}

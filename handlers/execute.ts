@@ -1,0 +1,78 @@
+import { takeTurn } from '../src/local/lock.js';
+import { destroySession } from '../src/store/session.js';
+import { type Incoming, keepInbox, readInbox, type Inbox } from '../src/store/inbox.js';
+import { patiently, SHORT } from '../src/store/retry.js';
+import { executeAssignment } from './assignment.js';
+import type { Context } from './context.js';
+import { dispatch } from './dispatch.js';
+import type { Lease } from './lease.js';
+
+export interface ExecuteOutcome {
+  /** One runs and one waits already: this one left at once. */
+  readonly busy: boolean;
+  readonly reason?: string;
+  readonly ran: { readonly id: string; readonly no: number; readonly status: string }[];
+}
+
+/**
+ * Works off this node's inbox, oldest first, until there is nothing left that can run.
+ * After each assignment it dispatches, so the last target to finish starts the next step itself.
+ */
+export async function execute(context: Context): Promise<ExecuteOutcome> {
+  const { config, log } = context;
+  const ran: { id: string; no: number; status: string }[] = [];
+  const turn = await takeTurn(config.stateDir);
+  if (turn.kind === 'busy') return { busy: true, reason: turn.reason, ran };
+  const lease: { current?: Lease } = {};
+  try {
+    await endFormerTasks(context);
+    const node = await patiently(() => context.node(), { ...SHORT, signal: context.signal });
+    const passedOver = new Set<string>();
+    for (;;) {
+      if (context.signal.aborted) break;
+      const inbox = await patiently(() => readInbox(context.client, node), {
+        ...SHORT,
+        signal: context.signal,
+      });
+      await keep(context, node, inbox);
+      for (const { key, problem } of inbox.broken) {
+        if (!passedOver.has(key)) log.error(`${key} ${problem}: it is passed over; delete it`);
+        passedOver.add(key);
+      }
+      const next = inbox.incoming.find((incoming) => !passedOver.has(nameOf(incoming)));
+      if (next === undefined) break;
+      const execution = await executeAssignment(context, node, next, lease);
+      // What cannot run now is left for the next call; a changed key is another name and is looked at again.
+      if (execution.kind === 'later') passedOver.add(nameOf(next));
+      if (execution.kind === 'gone') passedOver.add(nameOf(next));
+      if (execution.kind === 'ran') {
+        ran.push({ id: next.id, no: next.no, status: execution.status });
+        await dispatch(context, { quick: true });
+      }
+    }
+  } finally {
+    await lease.current?.close();
+    await turn.held.release();
+  }
+  return { busy: false, ran };
+}
+
+function nameOf(incoming: Incoming): string {
+  return `${incoming.id}/${incoming.no}@${incoming.index}`;
+}
+
+/** A handler that was killed leaves its tasks behind: they end before anything else, and their claim is free at once. */
+async function endFormerTasks(context: Context): Promise<void> {
+  const { endLeftovers } = await import('../src/operations/leftovers.js');
+  const ended = await endLeftovers(context.config.stateDir, { grace: 5000, log: context.log });
+  for (const { claim } of ended) {
+    // The claim's name is its session. What cannot be ended now ends by its TTL.
+    await destroySession(context.client, claim).catch(() => {});
+  }
+}
+
+/** Without `.keep` a blocking query on an empty inbox would wake for every change in the store. */
+async function keep(context: Context, node: string, inbox: Inbox): Promise<void> {
+  if (inbox.keep !== undefined) return;
+  await keepInbox(context.client, node, '{}', 0);
+}

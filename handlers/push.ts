@@ -1,0 +1,159 @@
+import { timingSafeEqual, createHash } from 'node:crypto';
+import { messageOf, UnreachableError } from '../src/errors.js';
+import { dismiss, dismissedIds } from '../src/local/dismissed.js';
+import { readSpool, spool, unspool } from '../src/local/spool.js';
+import { type ConsulEvent, parseEvents } from '../src/run/events.js';
+import { shown } from '../src/run/names.js';
+import { concurrencyOf, definitionsOf } from '../src/run/plan.js';
+import type { QueuedEvent } from '../src/run/types.js';
+import { push as pushToQueue } from '../src/store/queue.js';
+import { patiently, PUSH } from '../src/store/retry.js';
+import type { Context, ScheduleSet } from './context.js';
+
+export interface PushOutcome {
+  /** Ids that are in the queue now because of this call. */
+  readonly queued: string[];
+  /** Ids that were queued, run or dismissed before. */
+  readonly known: string[];
+  /** Ids of events that no schedule file here defines. */
+  readonly dismissed: string[];
+  /** Ids kept on the disk for the next tick. */
+  readonly spooled: string[];
+  /** One line for each event, or the whole input, that was not taken. */
+  readonly faults: string[];
+}
+
+/** Queues the events that a Consul watch handed over on standard input; the same event from many nodes once. */
+export async function push(context: Context, input: string): Promise<PushOutcome> {
+  const { events, faults } = parseEvents(input);
+  const outcome: PushOutcome = { queued: [], known: [], dismissed: [], spooled: [], faults: [...faults] };
+  if (events.length > 0) await take(context, events, outcome, false);
+  return outcome;
+}
+
+/** Queues what an earlier push had to keep on the disk. Consul not answering leaves it there. */
+export async function pushSpooled(context: Context): Promise<PushOutcome> {
+  const outcome: PushOutcome = { queued: [], known: [], dismissed: [], spooled: [], faults: [] };
+  const spooled = readSpool<ConsulEvent>(context.config.stateDir, parseSpooled, (line) =>
+    context.log.error(line),
+  );
+  if (spooled.length === 0) return outcome;
+  spooled.sort((a, b) => a.value.ltime - b.value.ltime);
+  await take(
+    context,
+    spooled.map((one) => one.value),
+    outcome,
+    true,
+  );
+  for (const { file, value } of spooled) {
+    if (!outcome.spooled.includes(value.id)) unspool(file);
+  }
+  return outcome;
+}
+
+/** @param trusted the events come from our own spool: their token was checked before they were kept (without it). */
+async function take(
+  context: Context,
+  events: readonly ConsulEvent[],
+  outcome: PushOutcome,
+  trusted: boolean,
+): Promise<void> {
+  const { config, log } = context;
+  const dismissedBefore = dismissedIds(config.stateDir);
+  const authentic: ConsulEvent[] = [];
+  for (const event of events) {
+    if (dismissedBefore.has(event.id)) outcome.known.push(event.id);
+    else if (!trusted && config.token !== undefined && !sameSecret(event.payload, config.token)) {
+      outcome.faults.push(
+        `event ${shown(event.name)} (${event.id}) is refused: its payload is not the token`,
+      );
+    } else authentic.push(event);
+  }
+  if (authentic.length === 0) return;
+  const set = await context.schedules();
+  const defined: ConsulEvent[] = [];
+  const undefinedIds: string[] = [];
+  for (const event of authentic) {
+    if (definitionsOf(set.schedules, event.name).length > 0) defined.push(event);
+    else if (set.problems.length > 0)
+      keep(
+        context,
+        event,
+        outcome,
+        'a schedule file here is broken, so nobody can say whether it defines the event',
+      );
+    else {
+      undefinedIds.push(event.id);
+      log.info(`event ${shown(event.name)} (${event.id}) is dismissed: no schedule file here defines it`);
+    }
+  }
+  if (undefinedIds.length > 0) dismiss(config.stateDir, undefinedIds);
+  outcome.dismissed.push(...undefinedIds);
+  if (defined.length === 0) return;
+  try {
+    const by = await patiently(() => context.node(), patience(context));
+    const queued = defined.map((event, seq) =>
+      toQueued(set, event, seq, { at: context.now(), by }, config.token),
+    );
+    const outcomes = await patiently(() => pushToQueue(context.client, queued), patience(context));
+    for (const [at, result] of outcomes.entries()) {
+      const event = queued[at] as QueuedEvent;
+      outcome[result].push(event.ID);
+      if (result === 'queued') log.info(`event ${shown(event.Name)} (${event.ID}) is queued`);
+    }
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error;
+    for (const event of defined) keep(context, event, outcome, messageOf(error));
+  }
+}
+
+function keep(context: Context, event: ConsulEvent, outcome: PushOutcome, why: string): void {
+  // The payload was the token if one is asked for: it is not written down.
+  const { token } = context.config;
+  spool(context.config.stateDir, event.id, token === undefined ? event : { ...event, payload: '' });
+  outcome.spooled.push(event.id);
+  context.log.warn(`event ${shown(event.name)} (${event.id}) is kept in the spool for the next tick: ${why}`);
+}
+
+function parseSpooled(text: string): ConsulEvent {
+  const value = JSON.parse(text) as { id?: unknown; name?: unknown; payload?: unknown; ltime?: unknown };
+  const { events, faults } = parseEvents(
+    JSON.stringify([{ ID: value.id, Name: value.name, LTime: value.ltime }]),
+  );
+  const event = events[0];
+  if (event === undefined) throw new Error(faults[0] ?? 'is no event');
+  if (typeof value.payload !== 'string') throw new Error('has no payload');
+  return { ...event, payload: value.payload };
+}
+
+function patience(context: Context) {
+  return { ...PUSH, signal: context.signal };
+}
+
+function toQueued(
+  set: ScheduleSet,
+  event: ConsulEvent,
+  seq: number,
+  at: QueuedEvent['QueuedAt'],
+  token: string | undefined,
+): QueuedEvent {
+  const { group, limit, cancelInProgress } = concurrencyOf(set.schedules, event.name);
+  return {
+    ID: event.id,
+    Name: event.name,
+    Payload: token === undefined ? event.payload : '',
+    LTime: event.ltime,
+    Data: {},
+    Group: group,
+    Limit: limit,
+    ...(cancelInProgress ? { CancelInProgress: true } : {}),
+    Seq: seq,
+    QueuedAt: at,
+  };
+}
+
+/** Compares in constant time, whatever the lengths. */
+function sameSecret(given: string, expected: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(expected));
+}

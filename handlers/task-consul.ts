@@ -1,0 +1,26 @@
+import type { TaskConsul } from '../src/operations/types.js';
+import { passing } from '../src/store/catalog.js';
+import type { Context } from './context.js';
+
+/** The part of Consul that a task's operations may use: the store as a whole, not only below our prefix. */
+export function taskConsul(context: Context): TaskConsul {
+  const { client } = context;
+  return {
+    async get(key) {
+      return (await client.get(key))?.value ?? null;
+    },
+    async put(key, value) {
+      await client.put(key, value);
+    },
+    async delete(key) {
+      await client.delete(key);
+    },
+    async fire(name, payload, filter) {
+      const fired = await client.call<{ ID: string }>(`fire event ${name}`, (consul, options) =>
+        consul.event.fire({ name, payload, ...filter, ...options } as never),
+      );
+      return fired.ID;
+    },
+    passing: (service, tag) => passing(client, service, tag),
+  };
+}

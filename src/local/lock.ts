@@ -1,0 +1,162 @@
+/**
+ * The local lockfile: on one node at most one execute runs and at most one waits; a third leaves at once.
+ * The only importer of proper-lockfile.
+ *
+ * A lockfile's age is no proof of death (SIGSTOP, a clock step), and two contenders can both take a stale
+ * one. So the holder leaves its identity beside the lock: a dead holder's lock is taken at once, a living
+ * one's never, and the session claim on Consul decides in the end.
+ */
+import { readFileSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import lockfile from 'proper-lockfile';
+import { type Identity, isAlive, ownIdentity } from './identity.js';
+import { ensureStateDir, writeWhole } from './state.js';
+
+export interface Held {
+  /** Whether the former holder died without leaving: its tasks may live on. */
+  readonly takenOver: boolean;
+  release(): Promise<void>;
+}
+
+export type Turn =
+  | { readonly kind: 'mine'; readonly held: Held }
+  | { readonly kind: 'busy'; readonly reason: string };
+
+/** ms after which proper-lockfile takes a lock whose holder does not touch it; its least is 2000. */
+const STALE = 5000;
+const LOOK_AGAIN = 20;
+
+/**
+ * Takes the lock, waiting for it if nobody waits yet.
+ * The waiter frees its place after it has the lock and before the caller reads its inbox: whoever finds
+ * the place taken may leave, because the one that waits reads after this moment.
+ */
+export async function takeTurn(stateDir: string, name = 'execute'): Promise<Turn> {
+  ensureStateDir(stateDir);
+  const first = await attempt(stateDir, name);
+  if (first !== undefined) return first;
+  const place = await tryLock(stateDir, `${name}.waiter`);
+  if (place === undefined) return { kind: 'busy', reason: 'one runs and one waits already' };
+  try {
+    for (;;) {
+      const turn = await attempt(stateDir, name, true);
+      if (turn !== undefined) return turn;
+      await sleep(LOOK_AGAIN);
+    }
+  } finally {
+    await place();
+  }
+}
+
+/** Takes the lock if it is free (or its holder dead); does not wait. */
+export async function tryTurn(stateDir: string, name: string): Promise<Turn> {
+  ensureStateDir(stateDir);
+  return (await attempt(stateDir, name, true)) ?? { kind: 'busy', reason: 'another one runs' };
+}
+
+async function attempt(stateDir: string, name: string, mayBreak = false): Promise<Turn | undefined> {
+  const record = join(stateDir, `${name}.holder.json`);
+  let release = await tryLock(stateDir, name);
+  if (release === undefined && mayBreak && holderIsDead(stateDir, name, record)) {
+    // Only the one waiter comes here, so nobody else breaks it at the same time.
+    try {
+      rmdirSync(lockPath(stateDir, name));
+    } catch {
+      // Its end was seen by another who now holds it; the next look tells.
+    }
+    release = await tryLock(stateDir, name);
+  }
+  if (release === undefined) return undefined;
+  const former = readHolder(record);
+  if (former !== undefined && isAlive(former.identity) && former.identity.pid !== process.pid) {
+    // The lock went stale under a process that is stopped or starved: its task may be running.
+    await release();
+    return { kind: 'busy', reason: `process ${former.identity.pid} holds it and does not answer (stopped?)` };
+  }
+  const lockDir = statSync(lockPath(stateDir, name), { bigint: true });
+  writeWhole(
+    record,
+    JSON.stringify({
+      identity: ownIdentity(),
+      ino: String(lockDir.ino),
+      born: String(lockDir.birthtimeNs),
+    } satisfies Holder),
+  );
+  const done = release;
+  return {
+    kind: 'mine',
+    held: {
+      takenOver: former !== undefined,
+      async release() {
+        const holder = readHolder(record);
+        if (holder?.identity.pid === process.pid) {
+          try {
+            unlinkSync(record);
+          } catch {
+            // Somebody cleaned up before us.
+          }
+        }
+        await done();
+      },
+    },
+  };
+}
+
+interface Holder {
+  readonly identity: Identity;
+  /** The lock folder it belongs to: a record left behind must not speak for a later holder's lock. */
+  readonly ino: string;
+  readonly born: string;
+}
+
+function readHolder(record: string): Holder | undefined {
+  try {
+    return JSON.parse(readFileSync(record, 'utf8')) as Holder;
+  } catch {
+    return undefined;
+  }
+}
+
+function holderIsDead(stateDir: string, name: string, record: string): boolean {
+  const holder = readHolder(record);
+  if (holder === undefined) return false;
+  try {
+    const lockDir = statSync(lockPath(stateDir, name), { bigint: true });
+    return (
+      String(lockDir.ino) === holder.ino &&
+      String(lockDir.birthtimeNs) === holder.born &&
+      !isAlive(holder.identity)
+    );
+  } catch {
+    return false;
+  }
+}
+
+function lockPath(stateDir: string, name: string): string {
+  return join(stateDir, `${name}.lock`);
+}
+
+async function tryLock(stateDir: string, name: string): Promise<(() => Promise<void>) | undefined> {
+  try {
+    const release = await lockfile.lock(stateDir, {
+      lockfilePath: lockPath(stateDir, name),
+      realpath: false,
+      stale: STALE,
+      update: 1000,
+      retries: 0,
+      // The default throws from a timer. A lock taken away is no disaster: the session claim decides.
+      onCompromised: () => {},
+    });
+    return async () => {
+      try {
+        await release();
+      } catch {
+        // ERELEASED, or compromised: it is not ours any more, which is what was wanted.
+      }
+    };
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ELOCKED') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { InputError, messageOf } from '../errors.js';
+
+/** Makes the state folder (0700: spool and records are nobody else's business). */
+export function ensureStateDir(stateDir: string): string {
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    if (!statSync(stateDir).isDirectory()) throw new Error('is not a folder');
+  } catch (error) {
+    throw new InputError(
+      `the state folder ${stateDir} cannot be used (${messageOf(error)}): choose another with --state-dir`,
+    );
+  }
+  return stateDir;
+}
+
+/** Writes a file whole or not at all, and on the disk when this returns: a crash leaves the old one or none. */
+export function writeWhole(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`);
+  const file = openSync(temporary, 'wx', 0o600);
+  try {
+    try {
+      writeSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    unlinkSync(temporary);
+    throw error;
+  }
+  syncFolder(dirname(path));
+}
+
+/** The new name itself must reach the disk too. */
+function syncFolder(path: string): void {
+  try {
+    const folder = openSync(path, 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  } catch {
+    // Some file systems do not sync folders; the file itself is safe.
+  }
+}
