@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, openSync, closeSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ports } from '../../test/support/agent.js';
-import { startCluster, type Cluster } from '../../test/support/cluster.js';
+import { consulApi, startCluster, until, type Cluster } from '../../test/support/cluster.js';
 import { command, root } from '../../test/support/project.js';
 import type { NodeRecord, Tier } from './timeline.js';
 
@@ -63,9 +63,9 @@ function watchFiles(name: string, dir: string): Record<string, string> {
   return Object.fromEntries(files);
 }
 
-/** The cluster, every node with its service, its files and its watches. */
-export function startNodes(): Promise<Cluster> {
-  return startCluster({
+/** The cluster, every node with its service, its files and its watches; up when the catalog has all services. */
+export async function startNodes(): Promise<Cluster> {
+  const cluster = await startCluster({
     servers: [SERVER],
     clients: NODES.map(({ name }) => name).filter((name) => name !== SERVER),
     quick: false,
@@ -79,6 +79,12 @@ export function startNodes(): Promise<Cluster> {
       };
     },
   });
+  const api = consulApi(cluster.node(SERVER));
+  for (const { name, service } of NODES) {
+    const registered = async () => (await api.service(service)).some(({ Node }) => Node === name);
+    await until(registered, `service ${service} of node ${name} to stand in the catalog`);
+  }
+  return cluster;
 }
 
 /** Stands for the systemd timer: calls `metronome tick` on every node, again and again, until stopped. */
@@ -129,7 +135,7 @@ export function lastWords(cluster: Cluster): string[] {
     const agent = node
       .log()
       .split('\n')
-      .filter((line) => /watch|handler|\[ERR|\[WARN/i.test(line))
+      .filter((line) => /agent: .*(watch|handler)/i.test(line))
       .slice(-5);
     return [`--- ${node.name}`, ...ticks, ...agent].filter((line) => line !== '');
   });
