@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const entries = [{ source: 'src/cli.ts', target: 'dist/metronome.js' }];
+const entries = [{ source: 'src/main.ts', target: 'dist/metronome.js' }];
 if (process.argv.includes('--demo')) entries.push({ source: 'deploy/demo/main.ts', target: 'build/demo.js' });
 
 // Packages in CommonJS call require() for Node's own modules, which an ESM file does not have.

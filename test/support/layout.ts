@@ -23,6 +23,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   commands: ['config', 'schedule', 'run', 'store', 'local', 'operations', 'handlers'],
   drivers: ['config', 'schedule', 'run', 'store', 'local', 'operations', 'handlers'],
   cli: ['config', 'schedule', 'run', 'store', 'local', 'operations', 'handlers', 'commands', 'drivers'],
+  // The process around cli: nothing imports it.
+  main: ['cli'],
 };
 
 /** Package -> where alone it may be imported: a file, or a folder with its slash. */
