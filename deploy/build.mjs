@@ -52,8 +52,7 @@ async function bundle(esbuild, { source, target }) {
     format: 'esm',
     charset: 'utf8',
     legalComments: 'none',
-    minifySyntax: true,
-    minifyWhitespace: true,
+    // Not minified: it starts no sooner, and operators can read what they run as root.
     banner: { js: banner },
     logLevel: 'warning',
   });
