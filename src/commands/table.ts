@@ -1,0 +1,129 @@
+/** Every command: what help says of it, its flags, and where its code is (loaded when it is called). */
+import type { Command, FlagSpec } from './types.js';
+
+const JSON_FLAG: FlagSpec = { name: 'json', kind: 'boolean', description: 'print JSON' };
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'push',
+    summary: 'queue the events that a Consul watch hands over on standard input',
+    usage: 'push',
+    description: [
+      'Reads the JSON array that a Consul event watch writes, and queues each event that a schedule file here',
+      'defines. The same event pushed by many nodes is queued once. When Consul does not answer, the event is',
+      'kept in the state folder and queued by the next tick. Then dispatches.',
+    ],
+    flags: [],
+    examples: [{ call: 'consul watch -type=event metronome push', says: 'as Consul’s own watch does' }],
+    args: [0, 0],
+    group: 'Handlers',
+    load: () => import('./push.js'),
+  },
+  {
+    name: 'dispatch',
+    summary: 'bring every run forward, and start the next event when its turn has come',
+    usage: 'dispatch [EVENT]',
+    description: [
+      'Reads what stands on Consul, decides, writes, and repeats until there is nothing to do. May run on any',
+      'node, on several at once. With EVENT it is the same as `metronome run EVENT`.',
+    ],
+    flags: [],
+    examples: [],
+    args: [0, 1],
+    group: 'Handlers',
+    load: () => import('./dispatch.js'),
+  },
+  {
+    name: 'execute',
+    summary: 'run the tasks that are assigned to this node',
+    usage: 'execute',
+    description: [
+      'Takes this node’s inbox, oldest first, until it is empty. On one node one execute runs and one waits; a',
+      'third leaves at once.',
+    ],
+    flags: [],
+    examples: [],
+    args: [0, 0],
+    group: 'Handlers',
+    load: () => import('./execute.js'),
+  },
+  {
+    name: 'tick',
+    summary: 'spooled pushes, then dispatch, then execute: what a timer calls',
+    usage: 'tick',
+    description: [
+      'The safety net under everything else: whatever was left undone by a crash or an outage goes on here.',
+    ],
+    flags: [],
+    examples: [],
+    args: [0, 0],
+    group: 'Handlers',
+    load: () => import('./tick.js'),
+  },
+  {
+    name: 'status',
+    summary: 'show queued, running and finished events, or one of them',
+    usage: 'status [ID]',
+    description: ['Without ID: what runs, what waits, and what ended last. With ID: its steps and nodes.'],
+    flags: [JSON_FLAG],
+    examples: [],
+    args: [0, 1],
+    group: 'Operators',
+    load: () => import('./status.js'),
+  },
+  {
+    name: 'run',
+    summary: 'run an event’s tasks here and now on this node alone, without Consul',
+    usage: 'run EVENT',
+    description: [
+      'Runs the tasks of every step of the event in order, whatever its service and tag. Operations that need',
+      'Consul use it when it answers. Nothing is queued or recorded.',
+    ],
+    flags: [
+      { name: 'data', kind: 'list', value: 'K=V', description: 'data for the tasks, as METRONOME_DATA_K' },
+    ],
+    examples: [{ call: 'metronome run setup', says: 'prepare a machine before it joins the cluster' }],
+    args: [1, 1],
+    group: 'Operators',
+    load: () => import('./run.js'),
+  },
+  {
+    name: 'validate',
+    summary: 'check schedule files and name every problem',
+    usage: 'validate [FILE…]',
+    description: ['Without FILE: the files of the configuration.'],
+    flags: [JSON_FLAG, { name: 'strict', kind: 'boolean', description: 'warnings count as errors' }],
+    examples: [{ call: 'metronome validate task.yml', says: 'before it goes to the fleet' }],
+    args: [0, Number.POSITIVE_INFINITY],
+    group: 'Schedule files',
+    load: () => import('./validate.js'),
+  },
+  {
+    name: 'version',
+    summary: 'print the version',
+    usage: 'version',
+    description: [],
+    flags: [],
+    examples: [],
+    args: [0, 0],
+    bare: true,
+    group: 'Other',
+    load: () => import('./version.js'),
+  },
+  {
+    name: 'help',
+    summary: 'show help for a command',
+    usage: 'help [COMMAND]',
+    description: [],
+    flags: [],
+    examples: [],
+    args: [0, 1],
+    bare: true,
+    group: 'Other',
+    load: () => import('./help.js'),
+  },
+];
+
+export function commandNamed(name: string): Command | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+/** The command's entry: connects the process to `main`, and is the only place that ends it. */
+import { main } from './cli.js';
+import { EXIT, InputError } from './errors.js';
+
+/** Bytes on standard input; Consul hands over 256 events of 512 bytes at the most. */
+const LONGEST_INPUT = 64 * 1024 * 1024;
+
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    // A second one does not wait for anything.
+    if (stop.signal.aborted) process.exit(EXIT.interrupted);
+    stop.abort(new Error(`stopped by ${name}`));
+  });
+}
+// Whoever started us may be gone (a task may restart Consul): what we say to it is then lost, we go on.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+const code = await main({
+  argv: process.argv.slice(2),
+  env: process.env,
+  signal: stop.signal,
+  io: {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    terminal: process.stdout.isTTY === true,
+    columns: process.stdout.columns ?? 80,
+    async stdin() {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+        length += chunk.length;
+        if (length > LONGEST_INPUT)
+          throw new InputError(`standard input is longer than ${LONGEST_INPUT / 1024 / 1024} MiB`);
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks).toString('utf8');
+    },
+  },
+});
+process.exitCode = code;
+// What was written must reach its reader; what still hangs (a socket, a timer) must not keep us.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
