@@ -1,8 +1,8 @@
 import { advance } from '../src/run/advance.js';
-import { plan } from '../src/run/plan.js';
+import { admission, cancelledBy, type StartRules } from '../src/run/admission.js';
+import { plan, startRules, STEP_DEFAULTS } from '../src/run/plan.js';
 import { left } from '../src/run/time.js';
-import type { Decision, Limits, Observed, Run, Stamp } from '../src/run/types.js';
-import { STEP_DEFAULTS } from '../src/run/plan.js';
+import type { Decision, FinalStatus, Limits, Observed, Run, Stamp } from '../src/run/types.js';
 import { wants } from '../src/run/wants.js';
 import { candidates, passing } from '../src/store/catalog.js';
 import { assign, readClaims, settle } from '../src/store/inbox.js';
@@ -14,6 +14,7 @@ import {
   newRun,
   type RunView,
   saveRun,
+  setControl,
   type Snapshot,
   snapshot,
 } from '../src/store/runs.js';
@@ -209,29 +210,112 @@ interface Start extends Step {
   readonly admitted: string[];
 }
 
-/** Starts the first event of each group that has a free slot. */
+/** In each group that has a free slot, starts the first event that may start. */
 async function startEvents(context: Context, seen: Snapshot): Promise<Start> {
   const { queue, broken } = await readQueue(context.client);
   for (const { key, problem } of broken)
     context.log.error(`${key} ${problem}: it is passed over; repair or delete it`);
   const admitted: string[] = [];
   let written = 0;
-  let progressed = false;
+  let progressed = await cancelInProgress(context, seen, queue);
   let until: number | undefined;
-  const tried = new Set<string>();
-  for (const queued of queue) {
-    const { Group: group, Limit: limit } = queued.event;
-    if (tried.has(group)) continue;
-    tried.add(group);
-    const slot = freeSlotOf(seen, group, limit);
+  const groups = [...new Set(queue.map((queued) => queued.event.Group))];
+  for (const group of groups) {
+    const waiting = queue.filter((queued) => queued.event.Group === group);
+    const slot = freeSlotOf(seen, group, waiting[0]?.event.Limit ?? 1);
     if (slot === undefined) continue;
-    const start = await startOne(context, queued, slot);
+    const start = await startIn(context, waiting, slot);
     if (start.progressed) progressed = true;
-    if (start.admitted) admitted.push(queued.event.ID);
+    if (start.admitted !== undefined) admitted.push(start.admitted);
     if (start.until !== undefined) until = Math.min(until ?? start.until, start.until);
     written += start.written;
   }
   return { admitted, written, progressed, ...(until === undefined ? {} : { until }) };
+}
+
+/** A queued event with `cancel_in_progress` ends the runs of its name and group. */
+async function cancelInProgress(
+  context: Context,
+  seen: Snapshot,
+  queue: readonly Queued[],
+): Promise<boolean> {
+  let written = false;
+  const views = new Map(seen.runs.map((view) => [view.run.id, view]));
+  for (const { run, by } of cancelledBy(
+    queue,
+    seen.runs.map((view) => view.run),
+  )) {
+    const view = views.get(run.id);
+    if (view === undefined || (view.control?.cancel ?? 0) > 0 || view.run.cancelled !== undefined) continue;
+    const reason = `event ${by.Name} (${by.ID}) came, and has cancel_in_progress`;
+    const action = {
+      what: 'cancel',
+      user: 'metronome',
+      host: await context.node(),
+      at: new Date(context.now()).toISOString(),
+      reason,
+    };
+    const control = { ...view.control, cancel: 1, actions: [...(view.control?.actions ?? []), action] };
+    if (await setControl(context.client, run.id, view.index, control, view.controlIndex)) {
+      context.log.info(`event ${run.event} (${run.id}) is cancelled: ${reason}`);
+      written = true;
+    }
+  }
+  return written;
+}
+
+async function startIn(
+  context: Context,
+  waiting: readonly Queued[],
+  slot: number,
+): Promise<Step & { admitted?: string }> {
+  const now = await stampNow(context);
+  const set = await context.schedules();
+  const rules = (event: string): StartRules =>
+    set.problems.length > 0 ? { planned: false } : startRules(set.schedules, event);
+  const next = admission(waiting, rules, now.at);
+  switch (next.kind) {
+    case 'wait':
+      return { progressed: false, written: 0, ...(next.until === undefined ? {} : { until: next.until }) };
+    case 'unplanned':
+      return leaveToOthers(context, next.queued, set, now);
+    case 'superseded':
+      return dismissed(context, next.queued, now, 'cancelled', `superseded by ${next.by.event.ID}`);
+    case 'start': {
+      // Those that are merged go first: until the last of them is gone, the one they became waits.
+      let written = 0;
+      for (const merged of next.merged) {
+        const step = await dismissed(
+          context,
+          merged,
+          now,
+          'skip',
+          `became one run with ${next.queued.event.ID} (buffer_period)`,
+        );
+        if (step.written === 0) return step;
+        written += 1;
+      }
+      const start = await startOne(context, next.queued, set, slot, now);
+      return { ...start, written: start.written + written };
+    }
+  }
+}
+
+async function dismissed(
+  context: Context,
+  queued: Queued,
+  now: Stamp,
+  status: FinalStatus,
+  reason: string,
+): Promise<Step> {
+  const { event } = queued;
+  const done = await dismissQueued(context.client, queued, now.at, status, reason);
+  if (done) {
+    const line = `event ${event.Name} (${event.ID}) ended: ${status}, ${reason}`;
+    if (status === 'error') context.log.error(line);
+    else context.log.info(line);
+  }
+  return { progressed: true, written: done ? 1 : 0 };
 }
 
 function freeSlotOf(seen: Snapshot, group: string, limit: number): number | undefined {
@@ -241,25 +325,26 @@ function freeSlotOf(seen: Snapshot, group: string, limit: number): number | unde
   return undefined;
 }
 
-async function startOne(context: Context, queued: Queued, slot: number): Promise<Step & { admitted?: true }> {
+async function startOne(
+  context: Context,
+  queued: Queued,
+  set: ScheduleSet,
+  slot: number,
+  now: Stamp,
+): Promise<Step & { admitted?: string }> {
   const { client, log, config } = context;
   const { event } = queued;
-  const now = await stampNow(context);
-  const set = await context.schedules();
-  const steps = set.problems.length > 0 ? undefined : plan(set.schedules, event.Name, config.skippable);
-  if (steps === undefined) return leaveToOthers(context, queued, set, now);
+  const steps = plan(set.schedules, event.Name, config.skippable) ?? [];
   const run = newRun(event, steps, slot, now);
   const size = Buffer.byteLength(JSON.stringify(run));
   if (size > LARGEST_RUN) {
     const reason = `its ${steps.length} steps and its data take ${Math.ceil(size / 1024)} KiB; a run may take ${LARGEST_RUN / 1024} KiB`;
-    const done = await dismissQueued(client, queued, now.at, 'error', reason);
-    if (done) log.error(`event ${event.Name} (${event.ID}) ended: error, ${reason}`);
-    return { progressed: true, written: done ? 1 : 0 };
+    return dismissed(context, queued, now, 'error', reason);
   }
   const done = await admit(client, queued, run);
   if (!done) return { progressed: true, written: 0 };
   log.info(`event ${event.Name} (${event.ID}) starts, ${steps.length} step${steps.length === 1 ? '' : 's'}`);
-  return { progressed: true, written: 1, admitted: true };
+  return { progressed: true, written: 1, admitted: event.ID };
 }
 
 /** Nobody can plan the event here. Another node may; after `start_timeout` at the head it ends as an error. */
@@ -278,7 +363,5 @@ async function leaveToOthers(context: Context, queued: Queued, set: ScheduleSet,
   const rest = left(event.Unplanned, STEP_DEFAULTS.startTimeout, now, LIMITS.maxClockSkew);
   if (rest > 0) return { progressed: false, written: 0, until: rest };
   const reason = `no node could plan it for ${STEP_DEFAULTS.startTimeout / 1000} s: no schedule file defines it where dispatch runs, or the files are broken (metronome validate)`;
-  const done = await dismissQueued(context.client, queued, now.at, 'error', reason);
-  if (done) context.log.error(`event ${event.Name} (${event.ID}) ended: error, ${reason}`);
-  return { progressed: true, written: done ? 1 : 0 };
+  return dismissed(context, queued, now, 'error', reason);
 }

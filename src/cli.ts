@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { createContext, type Context } from '../handlers/context.js';
 import { COMMANDS, commandNamed } from './commands/table.js';
 import type { Command, FlagValues, Io } from './commands/types.js';
-import { GLOBAL_FLAGS, loadConfig, normalizeArgv } from './config.js';
+import { type ConfigProblem, GLOBAL_FLAGS, loadConfig, normalizeArgv } from './config.js';
 import { EXIT, type ExitCode, InputError, messageOf, MetronomeError } from './errors.js';
 import { createLogger, hide } from './log.js';
 import { shown } from './run/names.js';
@@ -26,7 +26,7 @@ export async function main(surroundings: Surroundings): Promise<ExitCode> {
   let close = () => {};
   try {
     const { command, args, flags, help } = await parseCommandLine(surroundings.argv);
-    const colour = io.terminal && (env.NO_COLOR ?? '') === '' && flags['no-color'] !== true;
+    const colour = io.terminal && (env.NO_COLOR ?? '') === '' && flags.color !== false;
     const streams: Io = { ...io, colour, err: (text) => say(text.replace(/\n$/, '')) };
     if (command === undefined || help) {
       const { helpFor, overview } = await import('./commands/help.js');
@@ -38,9 +38,10 @@ export async function main(surroundings: Surroundings): Promise<ExitCode> {
       env: command.bare ? {} : env,
       cwd: process.cwd(),
     });
-    if (!command.bare && problems.length > 0) {
-      const [first, ...rest] = problems;
-      throw new InputError(first as string, { details: rest });
+    const errors = command.bare ? [] : problems.filter((problem) => problem.severity === 'error');
+    if (errors.length > 0) {
+      const [first = '', ...details] = errors.map(problemLine);
+      throw new InputError(first, { details });
     }
     if (config.token !== undefined) secrets.push(config.token);
     if (config.eventKey !== undefined) secrets.push(config.eventKey);
@@ -89,6 +90,17 @@ export async function main(surroundings: Surroundings): Promise<ExitCode> {
   }
 }
 
+/** `file:line:column: message: hint`, or without a place where the command line or the environment is meant. */
+function problemLine({ place, message, hint }: ConfigProblem): string {
+  const where =
+    place.line > 0
+      ? `${place.file}:${place.line}:${place.column}: `
+      : place.file.includes('/')
+        ? `${place.file}: `
+        : '';
+  return `${where}${message}${hint === undefined ? '' : `; ${hint}`}`;
+}
+
 interface Parsed {
   readonly command?: Command;
   readonly args: readonly string[];
@@ -99,23 +111,18 @@ interface Parsed {
 const OWN_FLAGS = [
   { name: 'help', kind: 'boolean', short: 'h', description: 'show help' },
   { name: 'version', kind: 'boolean', short: 'v', description: 'print the version' },
-  { name: 'no-color', kind: 'boolean', description: 'no colour, on a terminal too' },
+  { name: 'color', kind: 'boolean', description: 'colour; --no-color for none, on a terminal too' },
 ] as const;
 
 async function parseCommandLine(argv: readonly string[]): Promise<Parsed> {
   const known = [...GLOBAL_FLAGS, ...OWN_FLAGS, ...COMMANDS.flatMap((command) => command.flags)];
-  const words = booleans(
-    normalizeArgv(
-      argv,
-      known.map((flag) => flag.name),
-    ),
-    known,
-  );
+  const words = normalizeArgv(argv, known);
   // The first positional is the command: for that, every flag that takes a value must be known.
   const loose = parseArgs({
     args: words,
     options: optionsOf(known),
     strict: false,
+    allowNegative: true,
     allowPositionals: true,
     tokens: true,
   });
@@ -155,6 +162,7 @@ async function parseCommandLine(argv: readonly string[]): Promise<Parsed> {
       args: rest,
       options: optionsOf(flags),
       strict: true,
+      allowNegative: true,
       allowPositionals: true,
     });
     if (values.help !== true) checkArguments(command, positionals);
@@ -215,18 +223,4 @@ function optionsOf(flags: readonly { name: string; kind: Kind; short?: string }[
       },
     ]),
   );
-}
-
-/** `--debug=false` as Go's flags took it: a boolean with a value becomes present or absent. */
-function booleans(words: readonly string[], flags: readonly { name: string; kind: Kind }[]): string[] {
-  const names = new Set(flags.filter((flag) => flag.kind === 'boolean').map((flag) => flag.name));
-  const end = words.indexOf('--');
-  return words.flatMap((word, at) => {
-    const match = end >= 0 && at > end ? null : /^--([a-z-]+)=(.*)$/s.exec(word);
-    const [, name = '', value = ''] = match ?? [];
-    if (match === null || !names.has(name)) return [word];
-    if (/^(true|1|t|yes)$/i.test(value)) return [`--${name}`];
-    if (/^(false|0|f|no)$/i.test(value)) return [];
-    throw new InputError(`flag --${name}: expected true or false, found ${shown(value)}`);
-  });
 }

@@ -1,4 +1,5 @@
 import type { EventDefinition, Schedule, StepDefinition } from '../schedule/types.js';
+import type { StartRules } from './admission.js';
 import type { Section, StepSpec } from './types.js';
 
 /** Defaults in ms, from design section 5 (rules 5, 6, 9) and issue 6. */
@@ -63,6 +64,18 @@ export function concurrencyOf(
     if (definition.concurrency !== undefined) return definition.concurrency;
   }
   return { group: 'default', limit: 1, cancelInProgress: false };
+}
+
+/** What the files say about starting an event: its window and buffer period, from the first definition that has one. */
+export function startRules(schedules: readonly Schedule[], event: string): StartRules {
+  const definitions = definitionsOf(schedules, event).map(({ definition }) => definition);
+  const window = definitions.find((definition) => definition.window !== undefined)?.window;
+  const bufferPeriod = definitions.find((definition) => definition.bufferPeriod !== undefined)?.bufferPeriod;
+  return {
+    planned: definitions.length > 0,
+    ...keep('window', window),
+    ...keep('bufferPeriod', bufferPeriod),
+  };
 }
 
 function specify(

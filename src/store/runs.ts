@@ -231,6 +231,24 @@ export async function endRun(
   return result.ok;
 }
 
+/**
+ * Leaves an operator's word for a run that is still what it was when he gave it: check-index of the run ·
+ * cas of the control key (0: there is none). False: the run ended or went on, or another word came first.
+ */
+export async function setControl(
+  client: Client,
+  id: string,
+  runIndex: number,
+  control: Control,
+  controlIndex: number | undefined,
+): Promise<boolean> {
+  const result = await client.txn([
+    { verb: 'check-index', key: client.keys.run(id), index: runIndex },
+    { verb: 'cas', key: client.keys.control(id), value: JSON.stringify(control), index: controlIndex ?? 0 },
+  ]);
+  return result.ok;
+}
+
 /** Frees a slot whose run does not exist: only a hand can have made that, and it would block the group for ever. */
 export async function freeSlot(client: Client, slot: Snapshot['slots'][number]): Promise<boolean> {
   const key = client.keys.slot(slot.group, slot.slot);
