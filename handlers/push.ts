@@ -1,6 +1,7 @@
 import { timingSafeEqual, createHash } from 'node:crypto';
-import { messageOf, UnreachableError } from '../src/errors.js';
+import { messageOf, MetronomeError, UnreachableError } from '../src/errors.js';
 import { dismiss, dismissedIds } from '../src/local/dismissed.js';
+import { verify } from '../src/local/signature.js';
 import { readSpool, spool, unspool } from '../src/local/spool.js';
 import { type ConsulEvent, parseEvents } from '../src/run/events.js';
 import { shown } from '../src/run/names.js';
@@ -62,12 +63,13 @@ async function take(
   const dismissedBefore = dismissedIds(config.stateDir);
   const authentic: ConsulEvent[] = [];
   for (const event of events) {
+    const checked = trusted ? event : authenticate(context, event);
     if (dismissedBefore.has(event.id)) outcome.known.push(event.id);
-    else if (!trusted && config.token !== undefined && !sameSecret(event.payload, config.token)) {
-      outcome.faults.push(
-        `event ${shown(event.name)} (${event.id}) is refused: its payload is not the token`,
-      );
-    } else authentic.push(event);
+    else if (checked === 'expired') outcome.dismissed.push(event.id);
+    else if (typeof checked === 'string')
+      outcome.faults.push(`event ${shown(event.name)} (${event.id}) is refused: ${checked}`);
+    else if (dismissedBefore.has(checked.id)) outcome.known.push(checked.id);
+    else authentic.push(checked);
   }
   if (authentic.length === 0) return;
   const set = await context.schedules();
@@ -92,9 +94,7 @@ async function take(
   if (defined.length === 0) return;
   try {
     const by = await patiently(() => context.node(), patience(context));
-    const queued = defined.map((event, seq) =>
-      toQueued(set, event, seq, { at: context.now(), by }, config.token),
-    );
+    const queued = defined.map((event, seq) => toQueued(set, event, seq, { at: context.now(), by }));
     const outcomes = await patiently(() => pushToQueue(context.client, queued), patience(context));
     for (const [at, result] of outcomes.entries()) {
       const event = queued[at] as QueuedEvent;
@@ -102,15 +102,39 @@ async function take(
       if (result === 'queued') log.info(`event ${shown(event.Name)} (${event.ID}) is queued`);
     }
   } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error;
+    // Whatever went wrong: until it is queued the event is in nobody's hands but ours.
     for (const event of defined) keep(context, event, outcome, messageOf(error));
+    if (!(error instanceof UnreachableError)) throw error;
   }
 }
 
+/**
+ * The event as it may be queued, or why it is refused. With `event-key` its payload must be signed, with a
+ * token it must be the token; neither is kept. A good signature that is too old is no fault: Consul hands
+ * over old events again when an agent starts.
+ */
+function authenticate({ config, now, log }: Context, event: ConsulEvent): ConsulEvent | string {
+  if (config.eventKey !== undefined) {
+    const verified = verify(event.name, event.payload, config.eventKey, now());
+    if (verified.ok) return { ...event, id: verified.id, payload: verified.payload };
+    if (!verified.expired) return verified.reason;
+    log.info(`event ${shown(event.name)} (${event.id}) is dismissed: ${verified.reason}`);
+    return 'expired';
+  }
+  if (config.token === undefined) return event;
+  return sameSecret(event.payload, config.token) ? { ...event, payload: '' } : 'its payload is not the token';
+}
+
 function keep(context: Context, event: ConsulEvent, outcome: PushOutcome, why: string): void {
-  // The payload was the token if one is asked for: it is not written down.
-  const { token } = context.config;
-  spool(context.config.stateDir, event.id, token === undefined ? event : { ...event, payload: '' });
+  try {
+    spool(context.config.stateDir, event.id, event);
+  } catch (error) {
+    throw new MetronomeError(
+      `event ${shown(event.name)} (${event.id}) is LOST on this node: it could not be queued (${why}) nor kept in ${context.config.stateDir} (${messageOf(error)})`,
+      undefined,
+      { cause: error },
+    );
+  }
   outcome.spooled.push(event.id);
   context.log.warn(`event ${shown(event.name)} (${event.id}) is kept in the spool for the next tick: ${why}`);
 }
@@ -135,13 +159,12 @@ function toQueued(
   event: ConsulEvent,
   seq: number,
   at: QueuedEvent['QueuedAt'],
-  token: string | undefined,
 ): QueuedEvent {
   const { group, limit, cancelInProgress } = concurrencyOf(set.schedules, event.name);
   return {
     ID: event.id,
     Name: event.name,
-    Payload: token === undefined ? event.payload : '',
+    Payload: event.payload,
     LTime: event.ltime,
     Data: {},
     Group: group,
