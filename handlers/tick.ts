@@ -2,6 +2,7 @@ import { tryTurn } from '../src/local/lock.js';
 import type { Context } from './context.js';
 import { fireDue } from './cron.js';
 import { dispatch, type DispatchOutcome } from './dispatch.js';
+import { gcDaily } from './gc.js';
 import { execute, type ExecuteOutcome } from './execute.js';
 import { pushSpooled, type PushOutcome } from './push.js';
 
@@ -24,6 +25,7 @@ export async function tick(context: Context): Promise<TickOutcome> {
       const pushed = await pushSpooled(context);
       const fired = await fireDue(context);
       done = { pushed, fired, dispatched: await dispatch(context) };
+      await gcDaily(context);
     } finally {
       await turn.held.release();
     }

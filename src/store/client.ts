@@ -67,7 +67,8 @@ export interface Client {
   get(key: string, options?: ReadOptions): Promise<Entry | undefined>;
   /** Everything below a prefix that ends with a slash. */
   tree(prefix: string, options?: ReadOptions): Promise<Entry[]>;
-  keysBelow(prefix: string): Promise<string[]>;
+  /** The keys below a prefix; with a separator only up to the next one, as folders are listed. */
+  keysBelow(prefix: string, separator?: string): Promise<string[]>;
   /** As `get` and `tree`, hanging until the index passes `index` or `wait` (ms) is over. */
   watchKey(key: string, options: WatchOptions): Promise<Watched<Entry | undefined>>;
   watchTree(prefix: string, options: WatchOptions): Promise<Watched<Entry[]>>;
@@ -179,9 +180,10 @@ export function openClient(config: Config): Client {
       );
       return (items ?? []).map(entryOf);
     },
-    async keysBelow(prefix) {
+    async keysBelow(prefix, separator) {
       try {
-        return await call<string[]>(`list ${prefix}`, (c, o) => c.kv.keys({ key: prefix, ...o }));
+        const folder = separator === undefined ? {} : { separator };
+        return await call<string[]>(`list ${prefix}`, (c, o) => c.kv.keys({ key: prefix, ...folder, ...o }));
       } catch (error) {
         // Consul answers 404 where a listing is empty.
         if (isStatus(error, 404)) return [];

@@ -38,19 +38,21 @@ export async function readResults(client: Client, id: string): Promise<EventResu
 
 /** The ids of all events that have a result. */
 export async function readEventIds(client: Client): Promise<string[]> {
+  return (await listResults(client)).filter((key) => !key.endsWith('/'));
+}
+
+/** The ids that have more than their own result: steps, nodes, logs. */
+export async function readDetailedIds(client: Client): Promise<string[]> {
+  return (await listResults(client)).filter((key) => key.endsWith('/')).map((key) => key.slice(0, -1));
+}
+
+/** `<id>` and `<id>/` below results/, without what is below them. */
+async function listResults(client: Client): Promise<string[]> {
   const { keys } = client;
-  const found = await client
-    .call<string[] | undefined>('list the results', (consul, options) =>
-      consul.kv.keys({ key: keys.results, separator: '/', ...options }),
-    )
-    .catch((error: unknown) => {
-      if (error instanceof Error && /404/.test(error.message)) return [];
-      throw error;
-    });
-  return (found ?? [])
-    .filter((key) => !key.endsWith('/'))
+  const found = await client.keysBelow(keys.results, '/');
+  return found
     .map((key) => key.slice(keys.results.length))
-    .filter((id) => idFault(id) === undefined);
+    .filter((name) => idFault(name.replace(/\/$/, '')) === undefined);
 }
 
 /** The event results of these ids, last started first. */
