@@ -77,7 +77,11 @@ if (esbuild === undefined) {
     if ((await changedAt(entry.source)) === 0) {
       console.error(`metronome: ${entry.source} is not there yet; ${entry.target} is not built.`);
     } else if (!ifStale || (await changedAt(entry.target)) < (await newestSource())) {
-      await bundle(esbuild, entry);
+      await bundle(esbuild, entry).catch((error) => {
+        // esbuild has said what is wrong already.
+        if (error.errors === undefined) throw error;
+        process.exitCode = 1;
+      });
     }
   }
 }
