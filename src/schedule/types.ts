@@ -225,7 +225,9 @@ export interface WaitForOperation extends OperationOptions {
   readonly target:
     | { readonly tcp: { readonly host: string; readonly port: number } }
     | { readonly http: { readonly url: string; readonly status: readonly number[] } }
-    | { readonly service: { readonly name: string; readonly tag?: string; readonly passing: number | 'all' } };
+    | {
+        readonly service: { readonly name: string; readonly tag?: string; readonly passing: number | 'all' };
+      };
   /** ms, 5 m when absent. */
   readonly timeout?: number;
   /** ms between two looks, 1 s when absent. */
