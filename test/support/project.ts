@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 /** The project's folder, from wherever the compiled or bundled file stands. */
 export const root = (() => {
   let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json')) || !existsSync(join(folder, 'deploy'))) {
+  // tsc copies package.json into build/, so that alone says nothing.
+  while (!existsSync(join(folder, 'deploy/install-consul'))) {
     const parent = dirname(folder);
     if (parent === folder) throw new Error(`no project folder above ${fileURLToPath(import.meta.url)}`);
     folder = parent;
