@@ -75,7 +75,7 @@ const exitCodes = () => oneOrMore(whole(0, 255), 'an exit code or a list of them
 /** Keys that repeat a step or an operation when it fails. */
 export const retrying = (): Record<string, Schema> => ({
   retries: may('How often to try again after a failure. Default 0.', whole(0, 1000)),
-  retry_delay: may('Time between two attempts. Default 5 s.', duration('zero')),
+  retry_delay: may('Time between two attempts.', duration('zero')),
   retry_backoff: may('Factor by which the delay grows from one attempt to the next. Default 1.', factor()),
   success_codes: may('Exit codes that count as success. Default 0.', exitCodes()),
 });

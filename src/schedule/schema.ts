@@ -26,7 +26,9 @@ import { step, stepOptions } from './schema-step.js';
 /** Keys of a task that the original read without any effect: a warning, not an error. */
 export const WITHOUT_EFFECT = ['trigger', 'filter', 'service', 'tag'] as const;
 
-const steps = (what: string) => list(step(), `a list of ${what}`);
+/** One for all lists of steps, so that the JSON schema has it once. */
+export const stepEntry: Schema = step();
+const steps = () => list(stepEntry, 'a list of steps');
 
 const event = block({
   description: may('For people.', text()),
@@ -35,9 +37,9 @@ const event = block({
     whole(-1_000_000_000, 1_000_000_000),
   ),
   task: may('One step on every node; stands above ordered_tasks.', name('a task')),
-  ordered_tasks: may('The steps, in order.', steps('steps')),
-  rescue: may('Steps that run after a failure.', steps('steps')),
-  always: may('Steps that run in any case, last.', steps('steps')),
+  ordered_tasks: may('The steps, in order.', steps()),
+  rescue: may('Steps that run after a failure.', steps()),
+  always: may('Steps that run in any case, last.', steps()),
   concurrency: may(
     'Events of different groups run side by side, those of one group in order. A text is the name of the group.',
     shortOr(
