@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { consulProgram, consulVersion } from '../../test/support/agent.js';
 import { consulApi, type Cluster } from '../../test/support/cluster.js';
-import { lastWords, NODES, PREFIX, records, startNodes, startTicks, TIERS } from './nodes.js';
+import { lastWords, NODES, PREFIX, records, startNodes, startTicks, TIERS, wire } from './nodes.js';
 import { Display, type Progress, readProgress } from './progress.js';
 import { drawTimeline, orderProblems, spansOf } from './timeline.js';
 
@@ -88,7 +88,9 @@ async function main(): Promise<number> {
   try {
     say(`Consul ${consulVersion().join('.')} (${program}): a server and four clients up after ${elapsed()}`);
     for (const { name, service, tags } of NODES) say(`  ${name.padEnd(5)} ${[service, ...tags].join(', ')}`);
-    const ticks = startTicks(cluster, 3000);
+    const ticks = startTicks(cluster, 5000);
+    await wire(cluster);
+    say(`Services registered, watches and timers wired to metronome after ${elapsed()}`);
     const held = await demonstrate(cluster);
     ticks.stop();
     return held ? 0 : 1;

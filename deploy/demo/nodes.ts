@@ -58,14 +58,14 @@ function watchFiles(name: string, dir: string): Record<string, string> {
       : value;
   const files = ['metronome-watches.json', 'metronome-service.json'].map((file) => {
     const text = readFileSync(join(root, 'deploy/consul', file), 'utf8').replaceAll('NODE_NAME', name);
-    return [join(dir, 'config', file), JSON.stringify(JSON.parse(text, replace), null, 2)] as const;
+    return [file, JSON.stringify(JSON.parse(text, replace), null, 2)] as const;
   });
   return Object.fromEntries(files);
 }
 
-/** The cluster, every node with its service, its files and its watches; up when the catalog has all services. */
-export async function startNodes(): Promise<Cluster> {
-  const cluster = await startCluster({
+/** The cluster, each node with its service and its files. */
+export function startNodes(): Promise<Cluster> {
+  return startCluster({
     servers: [SERVER],
     clients: NODES.map(({ name }) => name).filter((name) => name !== SERVER),
     quick: false,
@@ -74,17 +74,21 @@ export async function startNodes(): Promise<Cluster> {
       const service = { service: { name: node?.service, tags: node?.tags, port: node?.port } };
       return {
         ...nodeFiles(dir, ports),
-        ...watchFiles(name, dir),
         [join(dir, 'config/service.json')]: JSON.stringify(service, null, 2),
       };
     },
   });
+}
+
+/** As an operator would: lays down deploy/consul's files and reloads Consul. Done when every node has its inbox and its service. */
+export async function wire(cluster: Cluster): Promise<void> {
+  await Promise.all(cluster.nodes.map((node) => node.configure(watchFiles(node.name, node.dir))));
   const api = consulApi(cluster.node(SERVER));
   for (const { name, service } of NODES) {
     const registered = async () => (await api.service(service)).some(({ Node }) => Node === name);
     await until(registered, `service ${service} of node ${name} to stand in the catalog`);
+    await until(() => api.kvGet(`${PREFIX}inbox/${name}/.keep`), `node ${name} to have its inbox`, 20_000);
   }
-  return cluster;
 }
 
 /** Stands for the systemd timer: calls `metronome tick` on every node, again and again, until stopped. */
@@ -92,7 +96,7 @@ export function startTicks(cluster: Cluster, every: number): { stop(): void } {
   let stopped = false;
   const timers = cluster.nodes.map((node) => {
     let running = false;
-    return setInterval(() => {
+    const tick = () => {
       if (running || stopped) return;
       running = true;
       const log = openSync(join(node.dir, 'tick.log'), 'a');
@@ -106,7 +110,9 @@ export function startTicks(cluster: Cluster, every: number): { stop(): void } {
       };
       child.once('error', over);
       child.once('exit', over);
-    }, every);
+    };
+    tick();
+    return setInterval(tick, every);
   });
   return {
     stop: () => {
