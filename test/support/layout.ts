@@ -31,7 +31,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   consul: ['src/store/'],
   'proper-lockfile': ['src/local/lock.ts'],
-  'node-cron': ['src/drivers/agent.ts'],
+  // Its clockwork in the driver; its parser of cron expressions alone, a pure function, in the schedule.
+  'node-cron': ['src/drivers/agent.ts', 'src/schedule/cron-fields.ts'],
 };
 
 /** These compute and nothing else: no Node module, no package, no clock of their own. */
