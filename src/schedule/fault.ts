@@ -5,6 +5,8 @@ export interface Fault {
   readonly severity: 'error' | 'warning';
   readonly message: string;
   readonly hint?: string;
+  /** Says that something is missing; silent when something below the same path is unknown, most likely just that. */
+  readonly missing?: true;
 }
 
 /** An error. */
@@ -15,4 +17,9 @@ export function fault(at: number, path: string, message: string, hint?: string):
 /** Something without effect. */
 export function warning(at: number, path: string, message: string, hint?: string): Fault {
   return { ...fault(at, path, message, hint), severity: 'warning' };
+}
+
+/** An error that says that something is missing. */
+export function missing(at: number, path: string, message: string, hint?: string): Fault {
+  return { ...fault(at, path, message, hint), missing: true };
 }

@@ -13,11 +13,11 @@ export function jsonSchema(): object {
 type Convertible = Parameters<typeof toJsonSchema>[0];
 type Converted = ReturnType<typeof toJsonSchema>;
 
-function convert(schema: Schema, definitions: Record<string, Schema> = {}): Converted {
+function convert(schema: Schema, definitions?: Record<string, Schema>): Converted {
   const { $schema: _, ...converted } = toJsonSchema(schema as Convertible, {
     // Checks that JSON schema cannot say are left to `metronome validate`.
     errorMode: 'ignore',
-    definitions: definitions as Record<string, Convertible>,
+    ...(definitions === undefined ? {} : { definitions: definitions as Record<string, Convertible> }),
     overrideSchema: ({ valibotSchema, jsonSchema: made }) => {
       const leaf = LEAF_JSON.get(valibotSchema);
       if (leaf !== undefined) return leaf as Converted;

@@ -43,8 +43,11 @@ export function parseSchedule(text: string, file: string, options: ParseOptions 
     if (!broken) faults.push(fault(0, '', 'the file is empty: expected a map with "events" and "tasks"'));
   } else {
     const { issues } = v.safeParse(scheduleFile, tree.root.value);
-    for (const issue of issues ?? []) faults.push(toFault(issue, tree.root));
-    if (tree.root.entries !== undefined) faults.push(...ruleFaults(tree.root));
+    const unfit = (issues ?? []).map((issue) => toFault(issue, tree.root as Branch));
+    faults.push(...unfit);
+    const below = (path: string) => unfit.some((one) => one.path.startsWith(path) && /^(|[.[].*)$/s.test(one.path.slice(path.length)));
+    if (tree.root.entries !== undefined)
+      faults.push(...ruleFaults(tree.root).filter((one) => !one.missing || !below(one.path)));
   }
 
   const problems = faults

@@ -1,5 +1,5 @@
 import { parseTcp } from './build-operation.js';
-import { type Fault, fault, warning } from './fault.js';
+import { type Fault, fault, missing, warning } from './fault.js';
 import { didYouMean } from './nearest.js';
 import { entriesOf, get, numberOf, textOf } from './read.js';
 import { type Branch, joinPath } from './tree.js';
@@ -34,8 +34,12 @@ class OperationCheck {
 
   #wrong(name: string, message: string, hint?: string): void {
     const branch = get(this.own, name);
-    const at = branch?.at ?? this.own.keyAt;
-    this.faults.push(fault(at, name === '' ? this.path : joinPath(this.path, name), message, hint));
+    this.faults.push(fault(branch?.at ?? this.own.keyAt, joinPath(this.path, name), message, hint));
+  }
+
+  /** Something that the operation cannot do without; its defaults do not have it either. */
+  #lacks(message: string): void {
+    this.faults.push(missing(this.own.keyAt, this.path, message));
   }
 
   #idle(name: string, message: string): void {
@@ -59,7 +63,7 @@ class OperationCheck {
         ),
       );
     else if (this.#key('file') === undefined && this.#key('script') === undefined)
-      this.#wrong('', 'execute: expected "file" or "script", found neither');
+      this.#lacks('execute: expected "file" or "script", found neither');
     if (file === undefined && script !== undefined)
       this.#idle('arguments', 'without "file": a script takes none');
     if (textOf(file) === '') this.#wrong('file', 'file: expected a path, found an empty text');
@@ -71,7 +75,7 @@ class OperationCheck {
     if (key?.text === '') this.#wrong('key', 'key: expected a key, found an empty text');
     // `value:` without anything is the empty value, as in the original.
     const value = this.own.entries?.has('value') || this.fallback?.entries?.has('value');
-    if (action === 'put' && !value) this.#wrong('', 'consul-kvs: expected "value" for the action "put"');
+    if (action === 'put' && !value) this.#lacks('consul-kvs: expected "value" for the action "put"');
     if (action !== 'put') this.#idle('value', 'unless the action is "put"');
     if (action === 'get' && this.#key('name') === undefined)
       this.faults.push(
@@ -89,8 +93,7 @@ class OperationCheck {
     const given = kinds.filter((name) => get(this.own, name) !== undefined);
     const usual = kinds.filter((name) => get(this.fallback, name) !== undefined);
     if (given.length > 1 || (given.length === 0 && usual.length !== 1))
-      this.#wrong(
-        '',
+      this.#lacks(
         `wait-for: expected one of "tcp", "http" and "service", found ${given.length === 0 ? 'none' : given.join(' and ')}`,
       );
     const tcp = get(this.own, 'tcp');

@@ -1,4 +1,4 @@
-import { type Fault, fault, warning } from './fault.js';
+import { type Fault, fault, missing, warning } from './fault.js';
 import { OPERATION_NAMES } from './schema-operation.js';
 import { operationFaults } from './rules-operation.js';
 import { stepFaults } from './rules-step.js';
@@ -43,7 +43,7 @@ function eventFaults(path: string, event: Branch, root: Branch, tasks: ReadonlyM
     );
   // What is no map has been reported; a missing value (`configure:`) is no map either, and not reported.
   else if (task === undefined && ordered === undefined && event.entries !== undefined)
-    faults.push(fault(event.keyAt, path, 'expected "task" or "ordered_tasks", found neither'));
+    faults.push(missing(event.keyAt, path, 'expected "task" or "ordered_tasks", found neither'));
   if (ordered?.items?.length === 0)
     faults.push(
       fault(
@@ -129,14 +129,15 @@ function taskFaults(path: string, task: Branch, root: Branch): Fault[] {
   }
   const operations = get(task, 'operations');
   if (task.entries !== undefined && (operations === undefined || operations.items?.length === 0))
-    faults.push(
-      warning(
+    faults.push({
+      ...warning(
         task.keyAt,
         path,
         'the task has no operations: it does nothing',
         `operations are: ${OPERATION_NAMES.join(', ')}`,
       ),
-    );
+      missing: true,
+    });
   for (const [no, item] of itemsOf(operations).entries())
     faults.push(...operationFaults(joinPath(`${path}.operations`, no), item, get(root, 'default')));
   return faults;

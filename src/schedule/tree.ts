@@ -48,7 +48,7 @@ export function readTree(text: string): Tree {
       lineCounter: counter,
       prettyErrors: false,
       uniqueKeys: false,
-      logLevel: 'silent',
+      logLevel: 'error',
     });
   } catch {
     // Only nesting that exhausts the stack comes here.
