@@ -59,6 +59,9 @@ function parseField(text: string, field: Field): number[] | string {
       const ends = range.split('-');
       if (ends.length > 2)
         return `Malformed range "${range}" for ${field.name}; expected one such as ${field.least}-${field.most}`;
+      // node-cron, which finds the times, takes no such step.
+      if (ends.length === 1 && step !== undefined)
+        return `Malformed "${item}" for ${field.name}; a step follows "*" or a range such as ${range}-${field.most}`;
       const numbers: number[] = [];
       for (const end of ends) {
         const number = parseValue(end, field);
@@ -66,7 +69,7 @@ function parseField(text: string, field: Field): number[] | string {
         numbers.push(number);
       }
       from = numbers[0] ?? from;
-      to = numbers[1] ?? (step === undefined ? from : field.most);
+      to = numbers[1] ?? from;
       if (from > to) return `Backward range "${range}" for ${field.name}; expected the lower end first`;
     }
     for (let value = from; value <= to; value += Number(step ?? 1)) values.push(value);

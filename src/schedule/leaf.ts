@@ -15,7 +15,7 @@ export const LEAF_JSON = new WeakMap<object, JsonSchema>();
 export const CHOICES = new WeakMap<object, readonly Schema[]>();
 
 /** A message and a hint travel as one text through valibot. */
-export const HINT = '\u2028';
+export const HINT = '\u0000hint\u0000';
 
 /** A value in a message: `"text"`, `12`, `a list`, `nothing`. */
 export function describeFound(value: unknown): string {

@@ -45,7 +45,8 @@ export function parseSchedule(text: string, file: string, options: ParseOptions 
     const { issues } = v.safeParse(scheduleFile, tree.root.value);
     const unfit = (issues ?? []).map((issue) => toFault(issue, tree.root as Branch));
     faults.push(...unfit);
-    const below = (path: string) => unfit.some((one) => one.path.startsWith(path) && /^(|[.[].*)$/s.test(one.path.slice(path.length)));
+    const below = (path: string) =>
+      unfit.some((one) => one.path.startsWith(path) && /^(|[.[].*)$/s.test(one.path.slice(path.length)));
     if (tree.root.entries !== undefined)
       faults.push(...ruleFaults(tree.root).filter((one) => !one.missing || !below(one.path)));
   }
@@ -57,9 +58,9 @@ export function parseSchedule(text: string, file: string, options: ParseOptions 
       ({ one: { path, severity, message, hint }, line, column }): Problem => ({
         place: { file, line, column },
         severity,
-        path,
-        message,
-        ...(hint === undefined ? {} : { hint }),
+        path: oneLine(path),
+        message: oneLine(message),
+        ...(hint === undefined ? {} : { hint: oneLine(hint) }),
       }),
     );
   if (tree.root === undefined || problems.some(({ severity }) => severity === 'error'))
@@ -95,6 +96,14 @@ function toFault(issue: v.GenericIssue, root: Branch): Fault {
   // Such a message names the key itself.
   const named = onKey || last === '' ? message : `${last}: ${message}`;
   return fault(onKey ? branch.keyAt : branch.at, path, named, hint);
+}
+
+/** Names out of the file may have line ends and worse in them. */
+function oneLine(text: string): string {
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function shorten(problems: readonly Problem[]): readonly Problem[] {

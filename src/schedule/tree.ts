@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document } from 'yaml';
 import { type Fault, fault, warning } from './fault.js';
 import { didYouMean } from './nearest.js';
 
@@ -36,16 +36,11 @@ const SYNTAX: Readonly<Record<string, readonly [message: string, hint?: string]>
 
 /** Reads YAML 1.2 (with the merge key `<<` of 1.1) into plain data with places. Never throws. A BOM must be gone already. */
 export function readTree(text: string): Tree {
-  const counter = new LineCounter();
-  const place = (at: number) => {
-    const { line, col } = counter.linePos(at);
-    return { line: Math.max(1, line), column: Math.max(1, col) };
-  };
+  const place = placesIn(text);
   const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.exec(text);
   let document: Document.Parsed | undefined;
   try {
     document = parseDocument(text, {
-      lineCounter: counter,
       prettyErrors: false,
       uniqueKeys: false,
       logLevel: 'error',
@@ -75,6 +70,26 @@ export function readTree(text: string): Tree {
   const walker = new Walker(place, faults);
   const root = walker.walk(document.contents, 0, '', 0);
   return root === undefined ? { faults, place } : { root, faults, place };
+}
+
+/**
+ * Line and column of an offset. Not yaml's LineCounter: that one knows only the lines that the parser came to, and
+ * it does not come to the end of every text.
+ */
+function placesIn(text: string): Tree['place'] {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return (offset) => {
+    const at = Math.min(Math.max(0, offset), text.length);
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((starts[middle] ?? 0) <= at) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: at - (starts[low] ?? 0) + 1 };
+  };
 }
 
 /** `events.configure.ordered_tasks[1]`; a name that is no word is quoted. */
