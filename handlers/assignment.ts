@@ -38,6 +38,8 @@ const SMALL_LOG = 64 * 1024;
 /** How long a result is offered to a Consul that does not answer (ms). */
 const DELIVER_FOR = 600_000;
 const PUBLISH_EVERY = 2000;
+/** How often dispatch is called while a task runs (ms). */
+const LOOK_EVERY = 5000;
 
 /**
  * Executes one assignment: the claim, the task's operations, the finish, the log beside it.
@@ -48,6 +50,7 @@ export async function executeAssignment(
   node: string,
   incoming: Incoming,
   lease: { current?: Lease },
+  look: () => Promise<unknown>,
 ): Promise<Execution> {
   const { client, log } = context;
   if (incoming.session !== undefined) return { kind: 'later' };
@@ -60,7 +63,7 @@ export async function executeAssignment(
   if (claimed === 'later') return { kind: 'later' };
   const what = `event ${incoming.assignment.event} (${incoming.id}) step ${incoming.no} ${incoming.assignment.task}`;
   log.info(`${what} starts here`);
-  const ending = await perform(context, claimed.claim, incoming, claimed.run, lease.current);
+  const ending = await perform(context, claimed.claim, incoming, claimed.run, lease.current, look);
   if (ending === 'taken') {
     log.warn(`${what}: the claim was given away; the task was ended and its result is not written`);
     return { kind: 'gone' };
@@ -144,6 +147,7 @@ async function perform(
   incoming: Incoming,
   run: Run | undefined,
   lease: Lease,
+  look: () => Promise<unknown>,
 ): Promise<Ending | 'taken'> {
   const { log, config } = context;
   const { assignment } = incoming;
@@ -179,6 +183,11 @@ async function perform(
       stopTask('lost', `no contact with Consul for ${duration(silence)}`);
   }, 250);
   const over = new AbortController();
+  // Where a timer drives, nobody else on this node looks while this call is at work: step_timeout and the like.
+  const caretaker = setInterval(
+    () => look().catch((error: unknown) => log.debug(`looking around: ${messageOf(error)}`)),
+    LOOK_EVERY,
+  );
   const listening = listenForStop(context, current, stopTask, over.signal);
   const publishing = publish(context, () => current, taskLog, over.signal);
 
@@ -190,6 +199,7 @@ async function perform(
   } finally {
     over.abort();
     clearInterval(watchdog);
+    clearInterval(caretaker);
     context.signal.removeEventListener('abort', interrupted);
     forgetClaim(config.stateDir, claimName);
     await Promise.all([listening, publishing]);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type CronDecision, cronDecision, type CronFields, type CronState } from '../src/run/cron.js';
+import { type CronDecision, cronDecision, type CronState } from '../src/run/cron.js';
 import { hash } from '../src/run/batches.js';
 import { concurrencyOf } from '../src/run/plan.js';
 import type { QueuedEvent } from '../src/run/types.js';
-import type { CronEntry } from '../src/schedule/types.js';
+import type { CronEntry, CronFields } from '../src/schedule/types.js';
 import { decodeRecord } from '../src/store/documents.js';
 import { fireScheduled, keepSchedule } from '../src/store/schedules.js';
 import { type Context, stampNow } from './context.js';

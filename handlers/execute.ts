@@ -41,7 +41,7 @@ export async function execute(context: Context): Promise<ExecuteOutcome> {
       }
       const next = inbox.incoming.find((incoming) => !passedOver.has(nameOf(incoming)));
       if (next === undefined) break;
-      const execution = await executeAssignment(context, node, next, lease);
+      const execution = await executeAssignment(context, node, next, lease, () => dispatch(context));
       // What cannot run now is left for the next call; a changed key is another name and is looked at again.
       if (execution.kind === 'later') passedOver.add(nameOf(next));
       if (execution.kind === 'gone') passedOver.add(nameOf(next));

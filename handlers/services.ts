@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../src/errors.js';
 import { writeWhole } from '../src/local/state.js';
-import { agentServices, catalogServices } from '../src/store/catalog.js';
+import { agentName, agentServices, catalogServices } from '../src/store/catalog.js';
 import type { Context } from './context.js';
 
 const WAIT = 5000;
@@ -16,6 +16,9 @@ const WAIT = 5000;
 export async function agentServicesSettled(context: Context, node: string): Promise<void> {
   const file = join(context.config.stateDir, 'services.json');
   try {
+    // With --node this may speak for another node than the agent's own, whose services are none of its.
+    if (context.config.node !== undefined && context.config.node !== (await agentName(context.client)))
+      return;
     const now = await agentServices(context.client);
     const before = readList(file);
     if (before !== undefined && same(before, now)) return;

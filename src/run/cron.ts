@@ -3,19 +3,8 @@
  * must match day of month, month and day of week); the search is ours because node-cron looks from the
  * present moment only, and leaves out times that the clocks jump over.
  */
+import type { CronFields } from '../schedule/types.js';
 import { instantOf, wallTime } from './zone.js';
-
-/** The fields of an expression, as node-cron's `parse` gives them. */
-export interface CronFields {
-  readonly second: readonly number[];
-  readonly minute: readonly number[];
-  readonly hour: readonly number[];
-  /** Numbers, `L`, `L-3`, `15W`, `LW`. */
-  readonly dayOfMonth: readonly (number | string)[];
-  readonly month: readonly number[];
-  /** Numbers 0 to 6, `5L`, `1#2`. */
-  readonly dayOfWeek: readonly (number | string)[];
-}
 
 const DAY = 86_400_000;
 const MINUTE = 60_000;

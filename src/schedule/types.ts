@@ -244,6 +244,18 @@ export interface HttpOperation extends OperationOptions {
   readonly timeout?: number;
 }
 
+/** The fields of an expression, as node-cron's `parse` gives them. */
+export interface CronFields {
+  readonly second: readonly number[];
+  readonly minute: readonly number[];
+  readonly hour: readonly number[];
+  /** Numbers, `L`, `L-3`, `15W`, `LW`. */
+  readonly dayOfMonth: readonly (number | string)[];
+  readonly month: readonly number[];
+  /** Numbers 0 to 6, `5L`, `1#2`. */
+  readonly dayOfWeek: readonly (number | string)[];
+}
+
 export interface CronEntry {
   /** Pattern and a short hash of the entry: the last part of `schedules/<name>`. */
   readonly name: string;
