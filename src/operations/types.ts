@@ -19,6 +19,8 @@ export interface TaskIdentity {
 /** The part of Consul that operations may use; null where there is none (`metronome run`). */
 export interface TaskConsul {
   get(key: string): Promise<string | null>;
+  /** Every key below a prefix with its value, sorted by key; where it is absent, `get` of the one key must do. */
+  list?(prefix: string): Promise<{ key: string; value: string }[]>;
   put(key: string, value: string): Promise<void>;
   delete(key: string): Promise<void>;
   fire(name: string, payload: string, filter: { service?: string; tag?: string }): Promise<string>;
@@ -52,6 +54,11 @@ export interface TaskContext {
   readonly claim: string;
   /** Where to go on after a reboot: operations before this index are done. */
   readonly resumeAt?: number;
+  /**
+   * Called before the machine is told to reboot, and waited for: the place to write to Consul that this
+   * target will be away, and for how long (see `reboot.ts`).
+   */
+  beforeReboot?(pending: { readonly resumeAt: number; readonly timeout: number }): Promise<void>;
 }
 
 /** The log of one task: bounded in memory (head and tail), kept in order. */
@@ -60,9 +67,11 @@ export interface TaskLog {
   line(level: 'INFO' | 'WARN' | 'ERROR' | 'DEBUG', text: string): void;
   /** What a process printed, as it comes. */
   output(chunk: Buffer): void;
+  /** The process is over: what it printed last without a newline is a line too. */
+  endOutput(): void;
   /** The whole as it goes to results/…/log: at most 400 KiB, head and tail, saying how much was left out. */
   text(): string;
-  /** Grows with each line: tells whether there is something new to publish. */
+  /** Bytes of all lines so far, kept or left out: tells whether there is something new to publish. */
   readonly size: number;
 }
 
@@ -74,6 +83,9 @@ export interface TaskOutcome {
   readonly exitCode?: number;
   /** How often operations were tried beyond the first time. */
   readonly retried: number;
-  /** The task asked for a reboot and must go on at this operation afterwards. */
+  /**
+   * The machine was told to reboot and the task must go on at this operation afterwards. The status is
+   * `interrupted` then, so that who does not know of reboots takes it for unfinished, never for done.
+   */
   readonly rebootAt?: number;
 }
