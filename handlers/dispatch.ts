@@ -23,6 +23,8 @@ import { type Context, type ScheduleSet, stampNow } from './context.js';
 export interface DispatchOptions {
   /** Asks only for what can end the step or start an event; a full look also finds deaths and missing inbox keys. */
   readonly quick?: boolean;
+  /** `after-end`: the queue is looked at only when this call ended a run; somebody else does it otherwise. */
+  readonly start?: 'always' | 'after-end';
 }
 
 export interface DispatchOutcome {
@@ -32,6 +34,8 @@ export interface DispatchOutcome {
   readonly ended: { readonly id: string; readonly status: string }[];
   /** Transactions that changed something. */
   readonly written: number;
+  /** Targets of the widest step that was looked at. */
+  readonly widest: number;
   /** ms after which time alone will change something, if nothing else does. */
   readonly next?: number;
 }
@@ -55,6 +59,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
   const reported = new Set<string>();
   let written = 0;
   let next: number | undefined;
+  let widest = 0;
   for (let pass = 0; pass < MOST_PASSES && !context.signal.aborted; pass += 1) {
     const seen = await snapshot(context.client);
     for (const { key, problem } of seen.broken) {
@@ -64,6 +69,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
     }
     let progressed = false;
     next = undefined;
+    widest = Math.max(0, ...seen.runs.map((view) => view.run.step.targets.length));
     for (const view of seen.runs) {
       const step = await bring(context, view, options.quick === true);
       if (step.progressed) progressed = true;
@@ -74,13 +80,14 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
     if (!options.quick) progressed = (await freeOrphans(context, seen)) || progressed;
     // A run that went on may have freed its slot: look again before starting events.
     if (progressed) continue;
+    if (options.start === 'after-end' && ended.length === 0) break;
     const start = await startEvents(context, seen);
     admitted.push(...start.admitted);
     written += start.written;
     if (start.until !== undefined) next = Math.min(next ?? start.until, start.until);
     if (!start.progressed) break;
   }
-  return { admitted, ended, written, ...(next === undefined ? {} : { next }) };
+  return { admitted, ended, written, widest, ...(next === undefined ? {} : { next }) };
 }
 
 interface Step {

@@ -1,10 +1,12 @@
 import { takeTurn } from '../src/local/lock.js';
+import { looksNow } from '../src/run/looks.js';
 import { destroySession } from '../src/store/session.js';
 import { type Incoming, keepInbox, readInbox, type Inbox } from '../src/store/inbox.js';
 import { patiently, SHORT } from '../src/store/retry.js';
 import { executeAssignment } from './assignment.js';
 import type { Context } from './context.js';
 import { dispatch } from './dispatch.js';
+import { lookAfter } from './look.js';
 import type { Lease } from './lease.js';
 
 export interface ExecuteOutcome {
@@ -41,13 +43,15 @@ export async function execute(context: Context): Promise<ExecuteOutcome> {
       }
       const next = inbox.incoming.find((incoming) => !passedOver.has(nameOf(incoming)));
       if (next === undefined) break;
-      const execution = await executeAssignment(context, node, next, lease, () => dispatch(context));
+      const execution = await executeAssignment(context, node, next, lease, async () => {
+        if (looksNow(next.assignment.of, context.random())) await dispatch(context);
+      });
       // What cannot run now is left for the next call; a changed key is another name and is looked at again.
       if (execution.kind === 'later') passedOver.add(nameOf(next));
       if (execution.kind === 'gone') passedOver.add(nameOf(next));
       if (execution.kind === 'ran') {
         ran.push({ id: next.id, no: next.no, status: execution.status });
-        await dispatch(context, { quick: true });
+        await lookAfter(context, execution.finished);
       }
     }
   } finally {
