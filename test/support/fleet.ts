@@ -197,6 +197,7 @@ function fleetNode(
 }
 
 function printing(node: string) {
-  const say = (message: string) => appendFileSync('/dev/stderr', `${node}: ${message}\n`);
+  const say = (message: string) =>
+    appendFileSync(process.env.METRONOME_TEST_LOG ?? '/dev/null', `${node}: ${message}\n`);
   return { debug: say, info: say, warn: say, error: say };
 }
