@@ -10,6 +10,7 @@ import { readFileSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import lockfile from 'proper-lockfile';
+import { messageOf, MetronomeError } from '../errors.js';
 import { type Identity, isAlive, ownIdentity } from './identity.js';
 import { ensureStateDir, writeWhole } from './state.js';
 
@@ -55,6 +56,7 @@ export async function tryTurn(stateDir: string, name: string): Promise<Turn> {
   return (await attempt(stateDir, name, true)) ?? { kind: 'busy', reason: 'another one runs' };
 }
 
+/** Undefined: somebody holds it. */
 async function attempt(stateDir: string, name: string, mayBreak = false): Promise<Turn | undefined> {
   const record = join(stateDir, `${name}.holder.json`);
   let release = await tryLock(stateDir, name);
@@ -70,9 +72,10 @@ async function attempt(stateDir: string, name: string, mayBreak = false): Promis
   if (release === undefined) return undefined;
   const former = readHolder(record);
   if (former !== undefined && isAlive(former.identity) && former.identity.pid !== process.pid) {
-    // The lock went stale under a process that is stopped or starved: its task may be running.
+    // The lock went stale under a process that is stopped or starved: its task may be running. It holds
+    // it still, and is waited for like any other: whoever left now would take the wake-up with him.
     await release();
-    return { kind: 'busy', reason: `process ${former.identity.pid} holds it and does not answer (stopped?)` };
+    return undefined;
   }
   const lockDir = statSync(lockPath(stateDir, name), { bigint: true });
   writeWhole(
@@ -139,7 +142,9 @@ function lockPath(stateDir: string, name: string): string {
 
 async function tryLock(stateDir: string, name: string): Promise<(() => Promise<void>) | undefined> {
   try {
-    const release = await lockfile.lock(stateDir, {
+    // proper-lockfile keeps what it holds by the first argument: with the folder there, the waiter's
+    // release would let go of the lock itself.
+    const release = await lockfile.lock(join(stateDir, name), {
       lockfilePath: lockPath(stateDir, name),
       realpath: false,
       stale: STALE,
@@ -157,6 +162,8 @@ async function tryLock(stateDir: string, name: string): Promise<(() => Promise<v
     };
   } catch (error) {
     if ((error as { code?: string }).code === 'ELOCKED') return undefined;
-    throw error;
+    throw new MetronomeError(`${lockPath(stateDir, name)} cannot be made (${messageOf(error)})`, undefined, {
+      cause: error,
+    });
   }
 }
