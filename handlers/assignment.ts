@@ -16,10 +16,10 @@ import {
 } from '../src/store/inbox.js';
 import { decodeOutcome } from '../src/store/documents.js';
 import { writeLog } from '../src/store/results.js';
+import { type Patience, patiently } from '../src/store/retry.js';
 import { readRun } from '../src/store/runs.js';
+import { SESSION_TTL } from '../src/store/session.js';
 import type { StopReason, TaskConsul, TaskContext, TaskLog, TaskOutcome } from '../src/operations/types.js';
-import { readTurn, type SeenTurn } from '../src/store/turn.js';
-import type { Finished } from './look.js';
 import { agentServicesSettled } from './services.js';
 import type { Context } from './context.js';
 import { type Lease, openLease } from './lease.js';
@@ -27,7 +27,7 @@ import { taskConsul } from './task-consul.js';
 
 export type Execution =
   /** The task ran here and its result is handed in. */
-  | { readonly kind: 'ran'; readonly status: Ending['status']; readonly finished: Finished }
+  | { readonly kind: 'ran'; readonly status: Ending['status']; readonly of: number }
   /** Nothing to do with it: its run is over, or somebody else settled it. */
   | { readonly kind: 'gone' }
   /** Not now: held by another session, or its outcome is to be judged by dispatch. */
@@ -42,6 +42,12 @@ const DELIVER_FOR = 600_000;
 const PUBLISH_EVERY = 2000;
 /** How often dispatch is called while a task runs (ms). */
 const LOOK_EVERY = 5000;
+/** Nothing is lost yet when a claim cannot be made; the timer comes again. */
+const CLAIM: Patience = { retries: 6, first: 100, most: 2000 };
+/** ms; two of the three renewals within one TTL may fail. */
+const TWO_RENEWALS = 8000;
+/** How long a result is still offered after metronome was told to stop (ms). */
+const DELIVER_WHEN_STOPPED = 10_000;
 
 /**
  * Executes one assignment: the claim, the task's operations, the finish, the log beside it.
@@ -56,7 +62,8 @@ export async function executeAssignment(
 ): Promise<Execution> {
   const { client, log } = context;
   if (incoming.session !== undefined) return { kind: 'later' };
-  lease.current ??= await openLease(context, `metronome ${node}`);
+  const patience = { ...CLAIM, signal: context.signal };
+  lease.current ??= await patiently(() => openLease(context, node), patience);
   const claimed = await takeClaim(context, node, incoming, lease.current);
   if (claimed === 'gone') {
     await discard(client, node, incoming);
@@ -66,33 +73,42 @@ export async function executeAssignment(
   const what = `event ${incoming.assignment.event} (${incoming.id}) step ${incoming.no} ${incoming.assignment.task}`;
   log.info(`${what} starts here`);
   const ending = await perform(context, claimed.claim, incoming, claimed.run, lease.current, look);
-  if (typeof ending === 'string') {
+  if (ending === 'taken') {
     log.warn(`${what}: the claim was given away; the task was ended and its result is not written`);
     return { kind: 'gone' };
   }
-  const { status, reason } = ending.ending;
-  log.info(`${what} ended here: ${status}${reason === undefined ? '' : `, ${reason}`}`);
-  const { id, no } = incoming;
-  const took = context.now() - claimed.claim.startedAt;
-  return { kind: 'ran', status, finished: { id, no, of: incoming.assignment.of, took, turn: ending.turn } };
+  log.info(`${what} ended here: ${ending.status}${ending.reason === undefined ? '' : `, ${ending.reason}`}`);
+  return { kind: 'ran', status: ending.status, of: incoming.assignment.of };
 }
 
 // The claim -----------------------------------------------------------------------------------------
 
+type Taken = { claim: Claim; run?: Run } | 'gone' | 'later';
+
 /** The claim, and the run if it had to be read. */
-async function takeClaim(
+async function takeClaim(context: Context, node: string, incoming: Incoming, lease: Lease): Promise<Taken> {
+  // An answer that never came is not a failure: the next try reads whether it was we.
+  const tried = { once: false };
+  return patiently(() => tryClaim(context, node, incoming, lease, tried), {
+    ...CLAIM,
+    signal: context.signal,
+  });
+}
+
+async function tryClaim(
   context: Context,
   node: string,
   incoming: Incoming,
   lease: Lease,
-): Promise<{ claim: Claim; run?: Run } | 'gone' | 'later'> {
+  tried: { once: boolean },
+): Promise<Taken> {
   const { client } = context;
   const { id, no, assignment } = incoming;
   let inboxIndex = incoming.index;
   let runIndex = assignment.runIndex ?? incoming.createIndex;
   let outcomeIndex: number | undefined;
   let run: Run | undefined;
-  let blind = assignment.attempt === 1 && !assignment.hasData;
+  let blind = assignment.attempt === 1 && !assignment.hasData && !tried.once;
   for (let attempt = 0; attempt < 20; attempt += 1) {
     if (!blind) {
       // Read what the claim checks: a conflict said that something of it had changed.
@@ -103,7 +119,9 @@ async function takeClaim(
       const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
       const decoded = outcome && decodeOutcome(outcome);
       if (
+        tried.once &&
         decoded?.ok &&
+        decoded.value.status === 'inprogress' &&
         decoded.value.session === lease.session &&
         decoded.value.attempt === assignment.attempt
       ) {
@@ -125,6 +143,7 @@ async function takeClaim(
       outcomeIndex = outcome?.modifyIndex;
     }
     const claimed = claimOf(context, node, incoming, lease.session);
+    tried.once = true;
     if (
       await claim(client, claimed, {
         runIndex,
@@ -153,11 +172,11 @@ async function perform(
   run: Run | undefined,
   lease: Lease,
   look: () => Promise<unknown>,
-): Promise<{ ending: Ending; turn: SeenTurn } | 'taken'> {
+): Promise<Ending | 'taken'> {
   const { log, config } = context;
   const { assignment } = incoming;
   const { createTaskLog } = await import('../src/operations/task-log.js');
-  const { forgetClaim, recordClaim } = await import('../src/operations/leftovers.js');
+  const { forgetClaim } = await import('../src/operations/leftovers.js');
   const secrets = config.token === undefined ? [] : [config.token];
   const taskLog: TaskLog = createTaskLog({ now: () => new Date(context.now()), secrets });
   const stop = new AbortController();
@@ -189,16 +208,15 @@ async function perform(
   }, 250);
   const over = new AbortController();
   // Where a timer drives, nobody else on this node looks while this call is at work: step_timeout and the like.
-  const caretaker = setInterval(
-    () => look().catch((error: unknown) => log.debug(`looking around: ${messageOf(error)}`)),
-    LOOK_EVERY,
-  );
+  const caretaker = setInterval(() => {
+    look().catch((error: unknown) => log.debug(`looking around: ${messageOf(error)}`));
+  }, LOOK_EVERY);
   const listening = listenForStop(context, current, stopTask, over.signal);
   const publishing = publish(context, () => current, taskLog, over.signal);
 
-  const claimName = first.session;
+  // Each task has a mark of its own: what an earlier task of this handler left running on purpose is not this one's.
+  const claimName = `${first.session}.${incoming.id}.${incoming.no}`;
   let outcome: TaskOutcome;
-  recordClaim(config.stateDir, claimName);
   try {
     outcome = await runIt(context, incoming, run, taskLog, stop.signal, claimName);
   } finally {
@@ -220,15 +238,20 @@ async function perform(
     lease,
   );
   lease.onNew(async () => {});
-  if (delivered === undefined) return 'taken';
+  if (!delivered) return 'taken';
   log.debug(`the result of ${incoming.id}/${incoming.no} is handed in`);
-  return { ending, turn: delivered };
+  return ending;
 }
 
-/** TERM, the grace and KILL must all be over before `lost_grace` is. */
-function silenceAllowed(assignment: Incoming['assignment']): number {
+/**
+ * How long (ms) a task may run on without word from Consul: TERM, the grace and KILL must all be over
+ * before others call it lost. They count `lost_grace` from when Consul ended the session, which is at the
+ * earliest one TTL after the last renewal; so a short `lost_grace` need not end tasks between two renewals.
+ */
+export function silenceAllowed(assignment: { readonly grace: number; readonly lostGrace: number }): number {
   const ending = Math.min(assignment.grace, assignment.lostGrace / 3) + 2000;
-  return Math.max(assignment.lostGrace - ending, assignment.lostGrace / 2);
+  const beforeLost = SESSION_TTL * 1000 + assignment.lostGrace - ending;
+  return Math.max(assignment.lostGrace - ending, Math.min(beforeLost, TWO_RENEWALS));
 }
 
 async function runIt(
@@ -246,6 +269,8 @@ async function runIt(
     return { status: 'error', reason, retried: 0 };
   };
   try {
+    const { recordClaim } = await import('../src/operations/leftovers.js');
+    recordClaim(config.stateDir, claimName);
     const node = await context.node();
     const found = await findTask(context, assignment.pattern, assignment.task, node);
     if (typeof found === 'string') return failed(found);
@@ -440,8 +465,7 @@ function endingOf(context: Context, outcome: TaskOutcome, taskLog: TaskLog): End
 
 /**
  * Hands the result in, for as long as it takes Consul to come back. An answer that never came is not a
- * failure: after a conflict the outcome tells whether it was we. Undefined: the claim is
- * somebody else's.
+ * failure: after a conflict the outcome tells whether it was we. False: the claim is somebody else's.
  */
 async function deliver(
   context: Context,
@@ -449,19 +473,18 @@ async function deliver(
   taken: () => boolean,
   ending: Ending,
   lease: Lease,
-): Promise<SeenTurn | undefined> {
+): Promise<boolean> {
   const { client } = context;
   const since = context.monotonic();
   let pause = 100;
   for (;;) {
     const { id, no, node, session, attempt } = claim();
     try {
-      if (taken()) return undefined;
+      if (taken()) return false;
       const { log: text = '', ...bare } = ending;
       const small = Buffer.byteLength(text) <= SMALL_LOG;
       if (!small) await writeLog(client, id, no, node, text, session);
-      const turn = await finish(client, claim(), small ? ending : bare);
-      if (turn !== undefined) return turn;
+      if (await finish(client, claim(), small ? ending : bare)) return true;
       const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
       const decoded = outcome && decodeOutcome(outcome);
       if (
@@ -470,19 +493,20 @@ async function deliver(
         decoded.value.session === session &&
         decoded.value.status === ending.status
       )
-        return await readTurn(client, id);
+        return true;
       if (
         outcome === undefined ||
         !decoded?.ok ||
         decoded.value.status !== 'inprogress' ||
         decoded.value.attempt !== attempt
       )
-        return undefined;
+        return false;
       // The session is gone: take the claim again with a new one.
       await lease.renewNow();
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
-      if (context.monotonic() - since > DELIVER_FOR || context.signal.aborted) throw error;
+      const patience = context.signal.aborted ? DELIVER_WHEN_STOPPED : DELIVER_FOR;
+      if (context.monotonic() - since > patience) throw error;
       context.log.warn(`the result of ${id}/${no} waits for Consul: ${error.message}`);
     }
     await sleep(pause);

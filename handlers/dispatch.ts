@@ -1,3 +1,4 @@
+import { messageOf, PermissionError, UnreachableError } from '../src/errors.js';
 import { advance } from '../src/run/advance.js';
 import { admission, cancelledBy, type StartRules } from '../src/run/admission.js';
 import { plan, startRules, STEP_DEFAULTS } from '../src/run/plan.js';
@@ -23,8 +24,6 @@ import { type Context, type ScheduleSet, stampNow } from './context.js';
 export interface DispatchOptions {
   /** Asks only for what can end the step or start an event; a full look also finds deaths and missing inbox keys. */
   readonly quick?: boolean;
-  /** `after-end`: the queue is looked at only when this call ended a run; somebody else does it otherwise. */
-  readonly start?: 'always' | 'after-end';
 }
 
 export interface DispatchOutcome {
@@ -34,10 +33,10 @@ export interface DispatchOutcome {
   readonly ended: { readonly id: string; readonly status: string }[];
   /** Transactions that changed something. */
   readonly written: number;
-  /** Targets of the widest step that was looked at. */
-  readonly widest: number;
   /** ms after which time alone will change something, if nothing else does. */
   readonly next?: number;
+  /** The token may not do what was to be done: it is left to nodes whose token may (deploy/consul). */
+  readonly denied?: PermissionError;
 }
 
 /** One node's clock may differ from another's by this much before a judgement is wrong (ms). */
@@ -56,22 +55,17 @@ const LARGEST_RUN = 300 * 1024;
 export async function dispatch(context: Context, options: DispatchOptions = {}): Promise<DispatchOutcome> {
   const admitted: string[] = [];
   const ended: { id: string; status: string }[] = [];
-  const reported = new Set<string>();
+  const reports = createReports(context);
   let written = 0;
   let next: number | undefined;
-  let widest = 0;
   for (let pass = 0; pass < MOST_PASSES && !context.signal.aborted; pass += 1) {
     const seen = await snapshot(context.client);
-    for (const { key, problem } of seen.broken) {
-      if (reported.has(key)) continue;
-      reported.add(key);
-      context.log.error(`${key} ${problem}: it is passed over; repair or delete it`);
-    }
+    for (const { key, problem } of seen.broken) reports.broken(key, problem);
     let progressed = false;
     next = undefined;
-    widest = Math.max(0, ...seen.runs.map((view) => view.run.step.targets.length));
     for (const view of seen.runs) {
-      const step = await bring(context, view, options.quick === true);
+      const key = context.client.keys.run(view.run.id);
+      const step = await reports.apart(key, () => bring(context, view, options.quick === true));
       if (step.progressed) progressed = true;
       written += step.written;
       if (step.ended !== undefined) ended.push({ id: view.run.id, status: step.ended });
@@ -80,14 +74,59 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
     if (!options.quick) progressed = (await freeOrphans(context, seen)) || progressed;
     // A run that went on may have freed its slot: look again before starting events.
     if (progressed) continue;
-    if (options.start === 'after-end' && ended.length === 0) break;
-    const start = await startEvents(context, seen);
+    const start = await startEvents(context, seen, reports);
     admitted.push(...start.admitted);
     written += start.written;
     if (start.until !== undefined) next = Math.min(next ?? start.until, start.until);
     if (!start.progressed) break;
   }
-  return { admitted, ended, written, widest, ...(next === undefined ? {} : { next }) };
+  const { denied } = reports;
+  if (denied !== undefined) context.log.debug(`dispatch is left to other nodes: ${denied.message}`);
+  return {
+    admitted,
+    ended,
+    written,
+    ...(next === undefined ? {} : { next }),
+    ...(denied === undefined ? {} : { denied }),
+  };
+}
+
+interface Reports {
+  /** The first thing that the token did not allow. */
+  readonly denied: PermissionError | undefined;
+  /** Says once that a key cannot be read. */
+  broken(key: string, problem: string): void;
+  /** Does the work for one run or queue; a fault in it is said once, and does not stop the others. */
+  apart<T extends Step>(key: string, work: () => Promise<T>): Promise<T | Step>;
+}
+
+const NOTHING: Step = { progressed: false, written: 0 };
+
+function createReports(context: Context): Reports {
+  const reported = new Set<string>();
+  let denied: PermissionError | undefined;
+  const broken = (key: string, problem: string) => {
+    if (reported.has(key)) return;
+    reported.add(key);
+    context.log.error(`${key} ${problem}: it is passed over; repair or delete it`);
+  };
+  return {
+    get denied() {
+      return denied;
+    },
+    broken,
+    async apart(key, work) {
+      try {
+        return await work();
+      } catch (error) {
+        if (error instanceof UnreachableError) throw error;
+        if (error instanceof PermissionError) denied ??= error;
+        // Whoever may write our keys may write anything: not all of it is seen before it is used.
+        else broken(key, `cannot be worked with (${messageOf(error)})`);
+        return NOTHING;
+      }
+    },
+  };
 }
 
 interface Step {
@@ -218,20 +257,26 @@ interface Start extends Step {
 }
 
 /** In each group that has a free slot, starts the first event that may start. */
-async function startEvents(context: Context, seen: Snapshot): Promise<Start> {
+async function startEvents(context: Context, seen: Snapshot, reports: Reports): Promise<Start> {
   const { queue, broken } = await readQueue(context.client);
-  for (const { key, problem } of broken)
-    context.log.error(`${key} ${problem}: it is passed over; repair or delete it`);
+  for (const { key, problem } of broken) reports.broken(key, problem);
   const admitted: string[] = [];
   let written = 0;
-  let progressed = await cancelInProgress(context, seen, queue);
+  const cancelled = await reports.apart(context.client.keys.controls, async () => ({
+    progressed: await cancelInProgress(context, seen, queue),
+    written: 0,
+  }));
+  let { progressed } = cancelled;
   let until: number | undefined;
   const groups = [...new Set(queue.map((queued) => queued.event.Group))];
   for (const group of groups) {
     const waiting = queue.filter((queued) => queued.event.Group === group);
     const slot = freeSlotOf(seen, group, waiting[0]?.event.Limit ?? 1);
     if (slot === undefined) continue;
-    const start = await startIn(context, waiting, slot);
+    const head = context.client.keys.queued(waiting[0]?.event.ID ?? '');
+    const start: Step & { admitted?: string } = await reports.apart(head, () =>
+      startIn(context, waiting, slot),
+    );
     if (start.progressed) progressed = true;
     if (start.admitted !== undefined) admitted.push(start.admitted);
     if (start.until !== undefined) until = Math.min(until ?? start.until, start.until);

@@ -1,13 +1,15 @@
 import { takeTurn } from '../src/local/lock.js';
-import { looksNow } from '../src/run/looks.js';
+import { abandonedSessions, forgetSessions } from '../src/local/sessions.js';
 import { destroySession } from '../src/store/session.js';
 import { type Incoming, keepInbox, readInbox, type Inbox } from '../src/store/inbox.js';
-import { patiently, SHORT } from '../src/store/retry.js';
+import { type Patience, patiently } from '../src/store/retry.js';
 import { executeAssignment } from './assignment.js';
 import type { Context } from './context.js';
 import { dispatch } from './dispatch.js';
-import { lookAfter } from './look.js';
 import type { Lease } from './lease.js';
+
+/** A task may restart Consul itself: about twenty seconds, then the timer goes on. */
+const RIDE_OUT: Patience = { retries: 12, first: 100, most: 2000 };
 
 export interface ExecuteOutcome {
   /** One runs and one waits already: this one left at once. */
@@ -28,14 +30,12 @@ export async function execute(context: Context): Promise<ExecuteOutcome> {
   const lease: { current?: Lease } = {};
   try {
     await endFormerTasks(context);
-    const node = await patiently(() => context.node(), { ...SHORT, signal: context.signal });
+    const patience = { ...RIDE_OUT, signal: context.signal };
+    const node = await patiently(() => context.node(), patience);
     const passedOver = new Set<string>();
     for (;;) {
       if (context.signal.aborted) break;
-      const inbox = await patiently(() => readInbox(context.client, node), {
-        ...SHORT,
-        signal: context.signal,
-      });
+      const inbox = await patiently(() => readInbox(context.client, node), patience);
       await keep(context, node, inbox);
       for (const { key, problem } of inbox.broken) {
         if (!passedOver.has(key)) log.error(`${key} ${problem}: it is passed over; delete it`);
@@ -43,15 +43,13 @@ export async function execute(context: Context): Promise<ExecuteOutcome> {
       }
       const next = inbox.incoming.find((incoming) => !passedOver.has(nameOf(incoming)));
       if (next === undefined) break;
-      const execution = await executeAssignment(context, node, next, lease, async () => {
-        if (looksNow(next.assignment.of, context.random())) await dispatch(context);
-      });
+      const execution = await executeAssignment(context, node, next, lease, () => dispatch(context));
       // What cannot run now is left for the next call; a changed key is another name and is looked at again.
       if (execution.kind === 'later') passedOver.add(nameOf(next));
       if (execution.kind === 'gone') passedOver.add(nameOf(next));
       if (execution.kind === 'ran') {
         ran.push({ id: next.id, no: next.no, status: execution.status });
-        await lookAfter(context, execution.finished);
+        await patiently(() => dispatch(context, { quick: true }), patience);
       }
     }
   } finally {
@@ -67,12 +65,15 @@ function nameOf(incoming: Incoming): string {
 
 /** A handler that was killed leaves its tasks behind: they end before anything else, and their claim is free at once. */
 async function endFormerTasks(context: Context): Promise<void> {
+  const { stateDir } = context.config;
   const { endLeftovers } = await import('../src/operations/leftovers.js');
-  const ended = await endLeftovers(context.config.stateDir, { grace: 5000, log: context.log });
-  for (const { claim } of ended) {
-    // The claim's name is its session. What cannot be ended now ends by its TTL.
-    await destroySession(context.client, claim).catch(() => {});
+  await endLeftovers(stateDir, { grace: 5000, log: context.log });
+  // Only now: nobody may call a task lost while it runs.
+  for (const session of abandonedSessions(stateDir)) {
+    // What cannot be ended now ends by its TTL.
+    await destroySession(context.client, session).catch(() => {});
   }
+  forgetSessions(stateDir);
 }
 
 /** Without `.keep` a blocking query on an empty inbox would wake for every change in the store. */

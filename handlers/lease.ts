@@ -1,4 +1,5 @@
 import { UnreachableError } from '../src/errors.js';
+import { forgetSessions, recordSession } from '../src/local/sessions.js';
 import { createSession, destroySession, renewSession, SESSION_TTL } from '../src/store/session.js';
 import type { Context } from './context.js';
 
@@ -19,25 +20,33 @@ export interface Lease {
 /** Three renewals within one TTL: two may fail. */
 const RENEW_EVERY = (SESSION_TTL * 1000) / 3;
 
-export async function openLease(context: Context, name: string): Promise<Lease> {
+export async function openLease(context: Context, node: string): Promise<Lease> {
   const { client, log } = context;
+  const { stateDir } = context.config;
   let lastGood = context.monotonic();
-  let session = await createSession(client, name);
+  let session = await createSession(client, node);
+  // Before the first claim, not after it: we may be killed in between.
+  recordSession(stateDir, session);
   let take: () => Promise<void> = async () => {};
+  // A new session holds nothing until `take` has succeeded; Consul may be gone again before that.
+  let untaken = false;
   let closed = false;
   let renewing: Promise<void> | undefined;
 
   const renew = async () => {
     const asked = context.monotonic();
     try {
-      if (await renewSession(client, session)) {
-        lastGood = asked;
-        return;
+      if (!(await renewSession(client, session))) {
+        if (closed) return;
+        log.warn('the Consul session is gone: taking the claim again with a new one');
+        session = await createSession(client, node);
+        untaken = true;
+        recordSession(stateDir, session);
       }
-      if (closed) return;
-      log.warn('the Consul session is gone: taking the claim again with a new one');
-      session = await createSession(client, name);
-      await take();
+      if (untaken) {
+        await take();
+        untaken = false;
+      }
       lastGood = asked;
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
@@ -68,7 +77,10 @@ export async function openLease(context: Context, name: string): Promise<Lease> 
       clearInterval(timer);
       await renewing?.catch(() => {});
       // What cannot be ended now ends by its TTL.
-      await destroySession(client, session).catch(() => {});
+      await destroySession(client, session).then(
+        () => forgetSessions(stateDir),
+        () => {},
+      );
     },
   };
 }

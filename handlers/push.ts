@@ -75,23 +75,33 @@ async function take(
   const set = await context.schedules();
   const defined: ConsulEvent[] = [];
   const undefinedIds: string[] = [];
+  const unclear: ConsulEvent[] = [];
   for (const event of authentic) {
     if (definitionsOf(set.schedules, event.name).length > 0) defined.push(event);
-    else if (set.problems.length > 0)
-      keep(
-        context,
-        event,
-        outcome,
-        'a schedule file here is broken, so nobody can say whether it defines the event',
-      );
+    else if (set.problems.length > 0) unclear.push(event);
     else {
       undefinedIds.push(event.id);
       log.info(`event ${shown(event.name)} (${event.id}) is dismissed: no schedule file here defines it`);
     }
   }
-  if (undefinedIds.length > 0) dismiss(config.stateDir, undefinedIds);
   outcome.dismissed.push(...undefinedIds);
-  if (defined.length === 0) return;
+  if (defined.length > 0) await queue(context, set, defined, outcome);
+  // These last: a full disk must not keep the others from the queue.
+  if (undefinedIds.length > 0) dismiss(config.stateDir, undefinedIds);
+  keepAll(
+    context,
+    unclear,
+    outcome,
+    'a schedule file here is broken, so nobody can say whether it defines the event',
+  );
+}
+
+async function queue(
+  context: Context,
+  set: ScheduleSet,
+  defined: readonly ConsulEvent[],
+  outcome: PushOutcome,
+): Promise<void> {
   try {
     const by = await patiently(() => context.node(), patience(context));
     const queued = defined.map((event, seq) => toQueued(set, event, seq, { at: context.now(), by }));
@@ -99,11 +109,11 @@ async function take(
     for (const [at, result] of outcomes.entries()) {
       const event = queued[at] as QueuedEvent;
       outcome[result].push(event.ID);
-      if (result === 'queued') log.info(`event ${shown(event.Name)} (${event.ID}) is queued`);
+      if (result === 'queued') context.log.info(`event ${shown(event.Name)} (${event.ID}) is queued`);
     }
   } catch (error) {
     // Whatever went wrong: until it is queued the event is in nobody's hands but ours.
-    for (const event of defined) keep(context, event, outcome, messageOf(error));
+    keepAll(context, defined, outcome, messageOf(error));
     if (!(error instanceof UnreachableError)) throw error;
   }
 }
@@ -123,6 +133,20 @@ function authenticate({ config, now, log }: Context, event: ConsulEvent): Consul
   }
   if (config.token === undefined) return event;
   return sameSecret(event.payload, config.token) ? { ...event, payload: '' } : 'its payload is not the token';
+}
+
+/** Keeps each that can be kept; the error names all that could not. */
+function keepAll(context: Context, events: readonly ConsulEvent[], outcome: PushOutcome, why: string): void {
+  const lost = events.flatMap((event) => {
+    try {
+      keep(context, event, outcome, why);
+      return [];
+    } catch (error) {
+      return [messageOf(error)];
+    }
+  });
+  const [first, ...details] = lost;
+  if (first !== undefined) throw new MetronomeError(first, undefined, { details });
 }
 
 function keep(context: Context, event: ConsulEvent, outcome: PushOutcome, why: string): void {

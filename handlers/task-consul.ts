@@ -16,8 +16,10 @@ export function taskConsul(context: Context): TaskConsul {
       await client.delete(key);
     },
     async fire(name, payload, filter) {
-      const fired = await client.call<{ ID: string }>(`fire event ${name}`, (consul, options) =>
-        consul.event.fire({ name, payload, ...filter, ...options } as never),
+      const fired = await client.call<{ ID: string }>(
+        `fire event ${name}`,
+        (consul, options) => consul.event.fire({ name, payload, ...filter, ...options } as never),
+        `event:write on "${name}"`,
       );
       return fired.ID;
     },

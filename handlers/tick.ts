@@ -1,6 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { looksNow } from '../src/run/looks.js';
+import { messageOf, PermissionError, UnreachableError } from '../src/errors.js';
 import { tryTurn } from '../src/local/lock.js';
 import type { Context } from './context.js';
 import { fireDue } from './cron.js';
@@ -18,41 +16,56 @@ export interface TickOutcome {
   readonly executed: ExecuteOutcome;
 }
 
-/** What a timer calls, and the safety net under everything else: spooled pushes, due
- * `schedules` entries, dispatch, execute. */
+/**
+ * What a timer calls, and the safety net under everything else: spooled pushes, due `schedules` entries,
+ * dispatch, execute. A fault in one of them does not keep it from the others: the first is thrown at the end.
+ */
 export async function tick(context: Context): Promise<TickOutcome> {
-  const turn = await tryTurn(context.config.stateDir, 'tick');
-  let done: Omit<TickOutcome, 'executed'> | undefined;
-  if (turn.kind === 'mine') {
+  const faults: unknown[] = [];
+  const attempt = async <T>(part: () => Promise<T>): Promise<T | undefined> => {
+    // Without Consul the rest would only wait for it again.
+    if (faults.some((fault) => fault instanceof UnreachableError)) return undefined;
     try {
-      const pushed = await pushSpooled(context);
-      const fired = await fireDue(context);
-      const dispatched = await fullLook(context);
-      done = { pushed, fired, ...(dispatched === undefined ? {} : { dispatched }) };
-      await gcDaily(context);
+      return await part();
+    } catch (error) {
+      if (faults.length > 0) context.log.error(messageOf(error));
+      faults.push(error);
+      return undefined;
+    }
+  };
+  const turn = await attempt(() => tryTurn(context.config.stateDir, 'tick'));
+  let done: Omit<TickOutcome, 'executed'> = {};
+  if (turn?.kind === 'mine') {
+    try {
+      const pushed = await attempt(() => pushSpooled(context));
+      const fired = await attempt(() => unlessDenied(context, 'cron', () => fireDue(context)));
+      const dispatched = await attempt(() => dispatch(context));
+      await attempt(() => unlessDenied(context, 'gc', () => gcDaily(context)));
+      done = {
+        ...(pushed === undefined ? {} : { pushed }),
+        ...(fired === undefined ? {} : { fired }),
+        ...(dispatched === undefined ? {} : { dispatched }),
+      };
     } finally {
       await turn.held.release();
     }
   }
-  return { ...done, executed: await execute(context) };
+  const executed = await attempt(() => execute(context));
+  if (executed === undefined || faults.length > 0) throw faults[0];
+  return { ...done, executed };
 }
 
-/**
- * A full look, unless the last one saw a very wide step: then only some of the nodes look each time (a look
- * reads every outcome, and every node ticks). How wide it was is remembered beside the lock, as a hint.
- */
-async function fullLook(context: Context): Promise<DispatchOutcome | undefined> {
-  const hint = join(context.config.stateDir, 'widest');
-  if (!looksNow(readHint(hint), context.random())) return undefined;
-  const outcome = await dispatch(context);
-  if (outcome.widest !== readHint(hint)) writeFileSync(hint, `${outcome.widest}`);
-  return outcome;
-}
-
-function readHint(path: string): number {
+/** What a node's token does not allow is the business of nodes whose token does (deploy/consul). */
+async function unlessDenied<T>(
+  context: Context,
+  what: string,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
   try {
-    return Number(readFileSync(path, 'utf8')) || 0;
-  } catch {
-    return 0;
+    return await work();
+  } catch (error) {
+    if (!(error instanceof PermissionError)) throw error;
+    context.log.debug(`${what} is left to other nodes: ${error.message}`);
+    return undefined;
   }
 }

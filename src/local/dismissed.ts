@@ -20,10 +20,13 @@ export function dismissedIds(stateDir: string): Set<string> {
 
 /** Remembers further ids; nothing is written when all are known. */
 export function dismiss(stateDir: string, ids: readonly string[]): void {
-  const known = dismissedIds(stateDir);
-  const fresh = ids.filter((id) => !known.has(id));
-  if (fresh.length === 0) return;
-  writeWhole(fileOf(stateDir), JSON.stringify([...known, ...fresh].slice(-KEPT)));
+  // Another push of this node may write at the same time: look whether ours are there.
+  for (let tries = 0; tries < 5; tries += 1) {
+    const known = dismissedIds(stateDir);
+    const fresh = ids.filter((id) => !known.has(id)).slice(-KEPT);
+    if (fresh.length === 0) return;
+    writeWhole(fileOf(stateDir), JSON.stringify([...known, ...fresh].slice(-KEPT)));
+  }
 }
 
 function fileOf(stateDir: string): string {

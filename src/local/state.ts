@@ -5,12 +5,12 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  rmSync,
   statSync,
-  unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { InputError, messageOf } from '../errors.js';
+import { InputError, messageOf, MetronomeError } from '../errors.js';
 
 /** Makes the state folder (0700: spool and records are nobody else's business). */
 export function ensureStateDir(stateDir: string): string {
@@ -27,20 +27,21 @@ export function ensureStateDir(stateDir: string): string {
 
 /** Writes a file whole or not at all, and on the disk when this returns: a crash leaves the old one or none. */
 export function writeWhole(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`);
-  const file = openSync(temporary, 'wx', 0o600);
   try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const file = openSync(temporary, 'wx', 0o600);
     try {
-      writeSync(file, text);
+      // Not writeSync, which may write less than it was given when the disk fills up.
+      writeFileSync(file, text);
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
     renameSync(temporary, path);
   } catch (error) {
-    unlinkSync(temporary);
-    throw error;
+    rmSync(temporary, { force: true });
+    throw new MetronomeError(`${path} cannot be written (${messageOf(error)})`, undefined, { cause: error });
   }
   syncFolder(dirname(path));
 }

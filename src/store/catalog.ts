@@ -103,6 +103,7 @@ export async function agentName(client: Client): Promise<string> {
   const self = await client.call<{ Config?: { NodeName?: string } }>(
     'ask the agent for its name',
     (consul, options) => consul.agent.self(options),
+    'agent:read on this node',
   );
   const name = self.Config?.NodeName;
   const fault = nameFault(name);

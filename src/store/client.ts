@@ -78,10 +78,14 @@ export interface Client {
   txn(ops: readonly Op[]): Promise<TxnResult>;
   /** Reads several prefixes at one instant: a transaction of get-tree operations, which costs no raft write. */
   snapshot(prefixes: readonly string[]): Promise<Entry[]>;
-  /** Any other call of the `consul` package, with the errors translated. */
+  /**
+   * Any other call of the `consul` package, with the errors translated.
+   * @param needs the permission that Consul asks for it, e.g. `session:write on node n1`.
+   */
   call<T>(
     what: string,
     fn: (consul: Consul, options: Record<string, unknown>) => Promise<unknown>,
+    needs?: string,
   ): Promise<T>;
   /** A blocking query of any other endpoint. */
   watchCall<T>(
@@ -122,11 +126,12 @@ export function openClient(config: Config): Client {
   async function call<T>(
     what: string,
     fn: (consul: Consul, options: Record<string, unknown>) => Promise<unknown>,
+    needs?: string,
   ): Promise<T> {
     try {
       return (await fn(consul, { timeout: REQUEST_TIMEOUT })) as T;
     } catch (error) {
-      throw translate(error, what, address);
+      throw translate(error, what, address, needs);
     }
   }
 
@@ -169,14 +174,18 @@ export function openClient(config: Config): Client {
     call,
     watchCall,
     async get(key, options) {
-      const item = await call<Item | undefined>(`read ${key}`, (c, o) =>
-        c.kv.get({ key, ...o, ...read(options) }),
+      const item = await call<Item | undefined>(
+        `read ${key}`,
+        (c, o) => c.kv.get({ key, ...o, ...read(options) }),
+        `key:read on "${key}"`,
       );
       return item === undefined ? undefined : entryOf(item);
     },
     async tree(prefix, options) {
-      const items = await call<Item[] | undefined>(`read ${prefix}`, (c, o) =>
-        c.kv.get({ key: prefix, recurse: true, ...o, ...read(options) }),
+      const items = await call<Item[] | undefined>(
+        `read ${prefix}`,
+        (c, o) => c.kv.get({ key: prefix, recurse: true, ...o, ...read(options) }),
+        `key:read on "${prefix}"`,
       );
       return (items ?? []).map(entryOf);
     },
@@ -203,10 +212,14 @@ export function openClient(config: Config): Client {
       return { value: (value ?? []).map(entryOf), index };
     },
     async put(key, value, options = {}) {
-      return call<boolean>(`write ${key}`, (c, o) => c.kv.set({ key, value, ...o, ...options }));
+      return call<boolean>(
+        `write ${key}`,
+        (c, o) => c.kv.set({ key, value, ...o, ...options }),
+        `key:write on "${key}"`,
+      );
     },
     async delete(key) {
-      await call(`delete ${key}`, (c, o) => c.kv.del({ key, ...o }));
+      await call(`delete ${key}`, (c, o) => c.kv.del({ key, ...o }), `key:write on "${key}"`);
     },
     async txn(ops) {
       return transact(call, ops, {});
@@ -310,7 +323,7 @@ export function isStatus(error: unknown, status: number): boolean {
   return (cause as { response?: { statusCode?: number } } | undefined)?.response?.statusCode === status;
 }
 
-function translate(error: unknown, what: string, address: string): Error {
+function translate(error: unknown, what: string, address: string, needs?: string): Error {
   if (error instanceof MetronomeError) return error;
   const response = (error as { response?: { statusCode: number; body?: unknown } }).response;
   if (response === undefined) {
@@ -324,7 +337,7 @@ function translate(error: unknown, what: string, address: string): Error {
   const text = bodyText(response.body);
   if (response.statusCode === 403 || /permission denied|acl not found/i.test(text)) {
     return new PermissionError(
-      `Consul refused to ${what}: the token lacks the permission${text === '' ? '' : ` (${text})`}`,
+      `Consul refused to ${what}: the token lacks ${needs ?? 'the permission'}${text === '' ? '' : ` (${text})`}`,
       { cause: error },
     );
   }

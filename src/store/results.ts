@@ -1,6 +1,7 @@
 /** The results: the original's keys and fields, and fields of ours. For people and other tools; nothing is decided from them. */
 import type { Action, FinalStatus, Run, Status, StepReport } from '../run/types.js';
-import type { Client, Op } from './client.js';
+import { messageOf } from '../errors.js';
+import { type Client, isStatus, type Op } from './client.js';
 import { decodeRecord } from './documents.js';
 
 /** Value of `results/<id>`. Times are RFC 3339. */
@@ -159,5 +160,11 @@ export async function writeLog(
   text: string,
   session: string,
 ): Promise<boolean> {
-  return client.put(client.keys.log(id, no, node), text, { acquire: session });
+  try {
+    return await client.put(client.keys.log(id, no, node), text, { acquire: session });
+  } catch (error) {
+    // Consul answers 500 for a session that is gone, as if it were itself in trouble.
+    if (isStatus(error, 500) && /invalid session/i.test(messageOf(error))) return false;
+    throw error;
+  }
 }

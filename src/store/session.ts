@@ -8,16 +8,19 @@ export const SESSION_TTL = 10;
  * own task) must not end it. `behavior: release`: with `delete` the inbox key would go with the session
  * and the assignment be made again. The npm client drops a lock delay of 0, so it is written `0s`.
  */
-export async function createSession(client: Client, name: string): Promise<string> {
-  const { ID } = await client.call<{ ID: string }>('create a session', (consul, options) =>
-    consul.session.create({
-      name,
-      ttl: `${SESSION_TTL}s`,
-      lockdelay: '0s',
-      behavior: 'release',
-      checks: [],
-      ...options,
-    } as never),
+export async function createSession(client: Client, node: string): Promise<string> {
+  const { ID } = await client.call<{ ID: string }>(
+    'create a session',
+    (consul, options) =>
+      consul.session.create({
+        name: `metronome ${node}`,
+        ttl: `${SESSION_TTL}s`,
+        lockdelay: '0s',
+        behavior: 'release',
+        checks: [],
+        ...options,
+      } as never),
+    `session:write on node ${node}`,
   );
   return ID;
 }
