@@ -197,7 +197,6 @@ function fleetNode(
 }
 
 function printing(node: string) {
-  const say = (message: string) =>
-    appendFileSync(process.env.METRONOME_TEST_LOG ?? '/dev/null', `${node}: ${message}\n`);
+  const say = (message: string) => appendFileSync('/dev/stderr', `${node}: ${message}\n`);
   return { debug: say, info: say, warn: say, error: say };
 }
