@@ -36,13 +36,12 @@ export function createTaskLog(options: TaskLogOptions): TaskLog {
   let pending = '';
   let cut = 0;
 
-  const add = (level: string, text: string, missing = 0) => {
+  const add = (level: string, text: string, missing = 0, stamp = options.now().toISOString()) => {
     const shown = hide(text, secrets);
     // Where the line was cut, the beginning of a secret may stand, which `hide` does not know.
     const length = Math.min(LONGEST_LINE, missing > 0 ? shown.length - longest : shown.length);
     const over = shown.length - length + missing;
     const note = over > 0 ? ` … (${over} characters more)` : '';
-    const stamp = options.now().toISOString();
     const line = `${stamp} [${level.padEnd(5)}] ${shown.slice(0, length).replace(HALF, '')}${note}`;
     pages.add(line, stamp);
     options.onLine?.(line);
@@ -62,8 +61,8 @@ export function createTaskLog(options: TaskLogOptions): TaskLog {
       pending = pending.slice(0, keep);
     }
   };
-  const endLine = () => {
-    add('INFO', clean(pending), cut);
+  const endLine = (stamp: string) => {
+    add('INFO', clean(pending), cut, stamp);
     pending = '';
     cut = 0;
   };
@@ -73,17 +72,18 @@ export function createTaskLog(options: TaskLogOptions): TaskLog {
       for (const part of text.split('\n')) add(level, clean(part));
     },
     output(chunk) {
+      const stamp = options.now().toISOString();
       const [first = '', ...rest] = decoder.write(chunk).split('\n');
       take(first);
       for (const part of rest) {
-        endLine();
+        endLine(stamp);
         take(part);
       }
     },
     endOutput() {
       take(decoder.end());
       decoder = new StringDecoder('utf8');
-      if (pending !== '') endLine();
+      if (pending !== '') endLine(options.now().toISOString());
     },
     text: () => pages.text(),
     get size() {

@@ -113,7 +113,7 @@ export function task(...operations: OperationKeys[]): TaskDefinition {
     description: '',
     place: place(1),
     operations: operations.map(({ line, ...keys }, index) => ({ ...keys, place: place(line ?? index + 1) })),
-  } as TaskDefinition;
+  };
 }
 
 export function script(text: string, more: Partial<OperationKeys> = {}): OperationKeys {
