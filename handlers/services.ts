@@ -33,7 +33,8 @@ export async function agentServicesSettled(context: Context, node: string): Prom
         context.log.warn(
           `the catalog does not show ${node}'s services as its agent has them after ${WAIT / 1000} s: going on`,
         );
-        return;
+        // Remembered all the same: the next task must not wait for it again.
+        break;
       }
       await sleep(pause);
     }

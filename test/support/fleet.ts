@@ -197,6 +197,10 @@ function fleetNode(
 }
 
 function printing(node: string) {
-  const say = (message: string) => appendFileSync('/dev/stderr', `${node}: ${message}\n`);
+  const say = (message: string) =>
+    appendFileSync(
+      process.env.METRONOME_TEST_LOG ?? '/dev/null',
+      `${(performance.now() / 1000).toFixed(2)} ${node}: ${message}\n`,
+    );
   return { debug: say, info: say, warn: say, error: say };
 }
