@@ -24,26 +24,42 @@ while read -r line; do current=$line; done
 set -- $current
 pid=$1 began=$2 mark=$3 grace=$4
 
-# state, pgrp and start of a process; its name, in brackets, may hold anything but is passed over.
+# state, parent, pgrp and start of a process; its name, in brackets, may hold anything but is passed over.
 look() {
   read -r stat < "/proc/$1/stat" || return 1
   set -- \${stat##*) }
-  state=$1 pgrp=$3 start=\${20}
+  state=$1 parent=$2 pgrp=$3 start=\${20}
 }
 
-# Sends a signal to all that is left; fails when nothing is.
+# Sends a signal to all that is left: the group, who has the mark, who was seen before, and their descendants.
+# Fails when nothing is left.
+seen=' '
 strike() {
-  left= group=
-  look "$pid" && [ "$start" = "$began" ] && group=yes
+  ours= marked=' ' left=' ' group= single= grown=yes
+  look "$pid" && [ "$start" = "$began" ] && ours=yes
   for file in $(grep -lsF "${MARK}=$mark" /proc/[0-9]*/environ); do
-    one=\${file#/proc/}; one=\${one%/environ}
-    look "$one" || continue
-    case $state in Z|X) continue ;; esac
-    left=yes
-    if [ "$pgrp" = "$pid" ]; then group=yes; else kill -s "$1" "$one"; fi
+    one=\${file#/proc/} one=\${one%/environ}
+    marked="$marked$one "
+    look "$one" && [ "$pgrp" = "$pid" ] && ours=yes
   done
-  if [ -n "$group" ]; then kill -s "$1" -- "-$pid" && left=yes; fi
-  [ -n "$left" ]
+  while [ -n "$grown" ]; do
+    grown=
+    for one in /proc/[0-9]*; do
+      one=\${one#/proc/}
+      case $left in *" $one "*) continue ;; esac
+      look "$one" || continue
+      case $state in Z|X) continue ;; esac
+      case "$marked|$seen|$left" in
+        *" $one "*"|"* | *" $one:$start "* | *"|"*"|"*" $parent "*) ;;
+        *) [ -n "$ours" ] && [ "$pgrp" = "$pid" ] || continue ;;
+      esac
+      grown=yes left="$left$one " seen="$seen$one:$start "
+      if [ -n "$ours" ] && [ "$pgrp" = "$pid" ]; then group=yes; else single="$single $one"; fi
+    done
+  done
+  [ -z "$group" ] || kill -s "$1" -- "-$pid"
+  for one in $single; do kill -s "$1" "$one"; done
+  [ "$left" != ' ' ]
 }
 
 strike TERM && strike CONT || exit 0

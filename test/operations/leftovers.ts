@@ -14,6 +14,7 @@ import type { HandlerArguments } from './_handler.js';
 import { bench, type Bench } from './_task.js';
 
 const stubborn = join(root, 'test/fixtures/programs/stubborn.sh');
+const alive = (pid: number) => processInfo(pid)?.ended === false;
 const options = { grace: 200, log: silent };
 const linux = process.platform === 'linux' ? test : test.skip;
 
@@ -37,7 +38,15 @@ async function startHandler(t: ExecutionContext, one: Bench, guard: boolean): Pr
   const handler = spawn(process.execPath, [program, JSON.stringify(argument)], { stdio: 'inherit' });
   t.teardown(() => handler.kill('SIGKILL'));
   await until(() => existsSync(up), 'the children to be up', 20_000);
+  t.teardown(() => {
+    if (alive(bare(one))) process.kill(bare(one), 'SIGKILL');
+  });
   return handler;
+}
+
+/** The child without the mark, in a session of its own. */
+function bare(one: Bench): number {
+  return Number(readFileSync(join(one.folder, 'up.bare'), 'utf8'));
 }
 
 async function kill(handler: ChildProcess): Promise<void> {
@@ -57,8 +66,6 @@ function stranger(t: ExecutionContext, env: NodeJS.ProcessEnv = {}): { pid: numb
   const pid = child.pid ?? 0;
   return { pid, startTime: processInfo(pid)?.startTime ?? '' };
 }
-
-const alive = (pid: number) => processInfo(pid)?.ended === false;
 
 /** The record of a handler that is dead. */
 function record(stateDir: string, group: unknown, handler: object = {}): { claim: string; file: string } {
@@ -82,6 +89,7 @@ linux('a killed handler: its task is ended with all children, and its claim is t
     [one.context.claim],
   );
   t.true((ended[0]?.processes ?? 0) >= 6);
+  t.false(alive(bare(one)));
   t.deepEqual(processesWith(one.context.claim), []);
   t.deepEqual(await endLeftovers(one.stateDir, options), []);
 });
@@ -96,6 +104,7 @@ linux('a handler that lives keeps its task', async (t) => {
   await kill(handler);
   t.is((await endLeftovers(one.stateDir, options)).length, 1);
   t.deepEqual(processesWith(one.context.claim), []);
+  t.false(alive(bare(one)));
 });
 
 linux('the guard ends the task when its handler is killed and nobody else comes', async (t) => {
@@ -110,6 +119,7 @@ linux('the guard ends the task when its handler is killed and nobody else comes'
   await holds(() => processesWith(one.context.claim).length >= 6, 'the task', 300);
   await kill(handler);
   await until(() => processesWith(one.context.claim).length === 0, 'the task to end', 20_000);
+  await until(() => !alive(bare(one)), 'its child without the mark to end', 20_000);
   await until(() => !alive(pid), 'the guard to go', 20_000);
   t.pass();
 });
