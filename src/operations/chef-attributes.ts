@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.js';
 import type { ChefOperation } from '../schedule/types.js';
-import { type OperationContext, OperationFailure } from './operation.js';
+import { askConsul, type OperationContext, OperationFailure } from './operation.js';
 
 type Tree = { [key: string]: unknown };
 
@@ -25,11 +25,13 @@ export async function chefAttributes(operation: ChefOperation, context: Operatio
 
 async function entriesUnder(
   source: string,
-  { task: { consul } }: OperationContext,
+  context: OperationContext,
 ): Promise<{ key: string; value: string }[]> {
-  if (consul?.list !== undefined) return consul.list(source);
-  const value = await consul?.get(source);
-  return value == null ? [] : [{ key: source, value }];
+  return askConsul(context, async (consul) => {
+    if (consul.list !== undefined) return consul.list(source);
+    const value = await consul.get(source);
+    return value === null ? [] : [{ key: source, value }];
+  });
 }
 
 function parse(key: string, value: string): Tree {

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { messageOf } from '../errors.js';
 import type { Place } from '../schedule/types.js';
+import { abortable } from './deadline.js';
 import type { Guard } from './guard.js';
 import { type ProcessEnd, runProcess } from './process.js';
 import type { TaskConsul, TaskContext } from './types.js';
@@ -116,11 +117,14 @@ function judge(end: ProcessEnd, successCodes: readonly number[]): void {
 
 const SIGNALS: Readonly<Partial<Record<NodeJS.Signals, number>>> = constants.signals;
 
-/** Consul, or the reason why there is none. */
-export function consulOf({ task }: OperationContext): TaskConsul {
+/** Asks Consul, or says why it cannot; a Consul that does not answer does not hold up the end of the task. */
+export async function askConsul<T>(
+  { task, signal }: Pick<OperationContext, 'task' | 'signal'>,
+  question: (consul: TaskConsul) => Promise<T>,
+): Promise<T> {
   if (task.consul === null)
     throw new OperationFailure('needs Consul, and this task runs without it', { final: true });
-  return task.consul;
+  return abortable(signal, question(task.consul), () => new Stopped());
 }
 
 /** Refuses what would be taken for an option, or could not be passed at all. */

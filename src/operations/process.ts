@@ -63,6 +63,13 @@ export async function runProcess(request: ProcessRequest, host: ProcessHost): Pr
       files.push(output);
       tail = await Tail.open(raw, {
         onChunk: (chunk) => host.log.output(chunk),
+        onSkipped: (bytes) => {
+          host.log.endOutput();
+          host.log.line(
+            'WARN',
+            `-- ${bytes} bytes of output are left out here: it comes faster than it can be read`,
+          );
+        },
         onEmptied: () =>
           host.log.line(
             'WARN',

@@ -14,8 +14,14 @@ import type { StopReason, TaskContext, TaskOutcome } from './types.js';
 
 /** ms for tasks that nothing gives another timeout. */
 export const TASK_TIMEOUT = 1_800_000;
-/** ms between two attempts where `retry_delay` says nothing. */
+/** ms between two attempts where `retry_delay` says nothing, and the most that `retry_backoff` makes of it. */
 const RETRY_DELAY = 1000;
+const LONGEST_DELAY = 86_400_000;
+
+/** ms before the next attempt, after `failed` attempts. */
+function delayAfter(failed: number, delay = RETRY_DELAY, backoff = 1): number {
+  return Math.min(delay * backoff ** (failed - 1), Math.max(delay, LONGEST_DELAY));
+}
 
 export interface TaskOptions {
   /** ms; each attempt of the task has the whole of it, delays between attempts not counted. */
@@ -57,7 +63,7 @@ export async function runTask(
       retried += outcome.retried;
       if (attempt >= last || signal.aborted || (outcome.status !== 'error' && outcome.status !== 'timeout'))
         break;
-      const delay = (options.retryDelay ?? RETRY_DELAY) * (options.retryBackoff ?? 1) ** (attempt - 1);
+      const delay = delayAfter(attempt, options.retryDelay, options.retryBackoff);
       log.line('WARN', `-- ${outcome.reason}: next attempt of the task in ${duration(delay)}`);
       await sleep(delay, undefined, { signal }).catch(() => {});
       if (signal.aborted) {
@@ -74,9 +80,11 @@ export async function runTask(
     guard.end();
   }
   const took = duration(performance.now() - start);
-  if (outcome.reason !== undefined && outcome.rebootAt === undefined)
-    log.line('ERROR', `-- ${outcome.reason}`);
-  log.line('INFO', `-- Task ${task.name} has finished with ${outcome.status} in ${took}`);
+  if (outcome.rebootAt !== undefined) log.line('INFO', `-- Task ${task.name}: ${outcome.reason}`);
+  else {
+    if (outcome.reason !== undefined) log.line('ERROR', `-- ${outcome.reason}`);
+    log.line('INFO', `-- Task ${task.name} has finished with ${outcome.status} in ${took}`);
+  }
   return { ...outcome, retried };
 }
 
@@ -175,7 +183,7 @@ class Attempt {
         retries,
         minTimeout: retryDelay,
         factor: retryBackoff,
-        maxTimeout: Math.max(retryDelay, 86_400_000),
+        maxTimeout: Math.max(retryDelay, LONGEST_DELAY),
         randomize: false,
         signal,
         shouldRetry: ({ error }) => error instanceof OperationFailure && !error.final && !signal.aborted,
@@ -183,7 +191,7 @@ class Attempt {
           if (retriesLeft === 0 || signal.aborted) return;
           if (error instanceof OperationFailure && error.final) return;
           this.#retried += 1;
-          const delay = duration(retryDelay * retryBackoff ** retriesConsumed);
+          const delay = duration(delayAfter(retriesConsumed + 1, retryDelay, retryBackoff));
           const next = `next try in ${delay} (${retriesConsumed + 2} of ${retries + 1})`;
           this.context.log.line('WARN', `-- ${where} ${messageOf(error)}: ${next}`);
         },

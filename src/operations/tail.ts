@@ -6,11 +6,15 @@ const LOOK_EVERY = 100;
 const CHUNK = 64 * 1024;
 /** What was read and handed on needs no place on the disk: the file is emptied when it passes this (bytes). */
 const EMPTY_AT = 64 * 1024 * 1024;
+/** Of what comes faster than it can be read, so much of the end is handed on (bytes). */
+const KEEP = 256 * 1024;
 
 export interface TailOptions {
   onChunk(chunk: Buffer): void;
   /** The writer emptied the file itself, as `> /dev/stderr` does: what was not read yet is gone. */
   onEmptied(): void;
+  /** The writer is faster than we read: so many bytes were left out, lest they fill the disk. */
+  onSkipped(bytes: number): void;
   readonly emptyAt?: number;
 }
 
@@ -74,17 +78,42 @@ export class Tail {
       this.#again = false;
       await this.#read(Number.POSITIVE_INFINITY);
     } while (this.#again);
-    if (this.#position < (this.options.emptyAt ?? EMPTY_AT)) return;
+    if (this.#position >= this.#emptyAt) await this.#empty();
+  }
+
+  get #emptyAt(): number {
+    return this.options.emptyAt ?? EMPTY_AT;
+  }
+
+  async #empty(): Promise<void> {
     await this.file.truncate(0);
     this.#position = 0;
   }
 
+  /** As far behind as the file may be large: only the end of it is read, for it may be the last that is said. */
+  async #skip(size: number): Promise<void> {
+    const from = Math.max(this.#position, size - KEEP);
+    this.options.onSkipped(from - this.#position);
+    this.#position = from;
+    await this.#read(size);
+    await this.#empty();
+  }
+
+  /** Up to `end`, or up to what there is. */
   async #read(end: number): Promise<void> {
-    if ((await this.file.stat()).size < this.#position) {
-      this.#position = 0;
-      this.options.onEmptied();
-    }
-    while (this.#position < end) {
+    for (let chunks = 0; ; chunks += 1) {
+      if (chunks % 16 === 0) {
+        const { size } = await this.file.stat();
+        if (size < this.#position) {
+          this.#position = 0;
+          this.options.onEmptied();
+        }
+        if (end === Number.POSITIVE_INFINITY && size - this.#position > this.#emptyAt) {
+          await this.#skip(size);
+          return;
+        }
+      }
+      if (this.#position >= end) return;
       const { bytesRead, buffer } = await this.file.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK, this.#position);
       if (bytesRead === 0) return;
       this.#position += bytesRead;

@@ -4,7 +4,7 @@ import { messageOf } from '../errors.js';
 import { duration } from '../run/time.js';
 import type { WaitForOperation } from '../schedule/types.js';
 import { withDeadline } from './deadline.js';
-import { consulOf, type OperationContext, OperationFailure, type Perform, Stopped } from './operation.js';
+import { askConsul, type OperationContext, OperationFailure, type Perform, Stopped } from './operation.js';
 import { isExpected, request, shownExpected, whyFailed } from './request.js';
 
 const TIMEOUT = 300_000;
@@ -77,18 +77,19 @@ function awaitedBy({ target }: WaitForOperation, context: OperationContext): Awa
       },
     };
   }
-  const consul = consulOf(context);
   const name = context.text(target.service.name);
   const tag = target.service.tag === undefined ? undefined : context.text(target.service.tag);
   const { passing: wanted } = target.service;
   return {
     what: `service ${name}${tag === undefined ? '' : ` (${tag})`}`,
-    async look() {
+    async look(_, signal) {
       try {
-        const { passing, all } = await consul.passing(name, tag);
+        const ask = { task: context.task, signal };
+        const { passing, all } = await askConsul(ask, (consul) => consul.passing(name, tag));
         const enough = wanted === 'all' ? all > 0 && passing === all : passing >= wanted;
         return enough ? undefined : `${passing} of ${all} passing, expected ${wanted}`;
       } catch (error) {
+        if (error instanceof OperationFailure) throw error;
         return messageOf(error);
       }
     },

@@ -8,7 +8,7 @@ import { bench, type BenchOptions, script, task, TIMEOUT } from './_task.js';
 
 const PROGRAMS = join(root, 'test/fixtures/programs');
 
-/** Consul's store in memory; a teammate of this file tests with a real one. */
+/** Consul's store in memory: what the operations do with a real one is tested with the handlers. */
 function memory(
   store: Map<string, string> = new Map(),
 ): TaskConsul & { store: Map<string, string>; fired: unknown[] } {

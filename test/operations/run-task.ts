@@ -202,6 +202,15 @@ test('operations that need Consul say so where there is none', async (t) => {
   });
 });
 
+test('a Consul that never answers does not hold up the timeout', async (t) => {
+  const { context } = bench(t, { consul: { get: () => new Promise(() => {}) } as unknown as TaskConsul });
+  const operation = { kind: 'consul-kvs', action: 'get', key: 'k' } as const;
+  // A timer of its own: nothing else keeps this process awake.
+  const awake = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(awake));
+  t.like(await runTask(task(operation), context, { timeout: 100 }), { status: 'timeout' });
+});
+
 test('a fault of ours or of Consul is an outcome too', async (t) => {
   const consul = { get: async () => Promise.reject(new TypeError('no\nleader')) } as unknown as TaskConsul;
   const { context } = bench(t, { consul });

@@ -10,13 +10,16 @@ async function tailOf(t: ExecutionContext, emptyAt?: number) {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'output');
   writeFileSync(file, '');
-  const seen = { text: '', emptied: 0 };
+  const seen = { text: '', emptied: 0, skipped: 0 };
   const tail = await Tail.open(file, {
     onChunk(chunk) {
       seen.text += chunk.toString();
     },
     onEmptied() {
       seen.emptied += 1;
+    },
+    onSkipped(bytes) {
+      seen.skipped += bytes;
     },
     ...(emptyAt === undefined ? {} : { emptyAt }),
   });
@@ -44,7 +47,7 @@ test('a file that has grown large is emptied once it is read, and nothing is rea
     await until(() => statSync(file).size === 0, 'the file to be emptied');
   }
   await tail.end();
-  t.deepEqual(seen, { text: written, emptied: 0 });
+  t.deepEqual(seen, { text: written, emptied: 0, skipped: 0 });
 });
 
 test('a file that the writer emptied is read from its beginning', async (t) => {
@@ -54,5 +57,17 @@ test('a file that the writer emptied is read from its beginning', async (t) => {
   truncateSync(file);
   appendFileSync(file, ' new');
   await tail.end();
-  t.deepEqual(seen, { text: 'a long beginning new', emptied: 1 });
+  t.deepEqual(seen, { text: 'a long beginning new', emptied: 1, skipped: 0 });
+});
+
+test('what comes faster than it is read does not fill the disk, and its end is handed on', async (t) => {
+  const { file, seen, tail } = await tailOf(t, 1_000_000);
+  appendFileSync(file, `${'x'.repeat(5_000_000)}the end`);
+  await until(() => statSync(file).size === 0, 'the file to be emptied');
+  appendFileSync(file, ' and more');
+  await tail.end();
+  t.true(seen.text.endsWith('xxthe end and more'));
+  t.true(seen.skipped > 4_000_000);
+  t.is(seen.text.length + seen.skipped, 5_000_000 + 'the end and more'.length);
+  t.is(seen.emptied, 0);
 });
