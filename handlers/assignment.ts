@@ -20,6 +20,8 @@ import { type Patience, patiently } from '../src/store/retry.js';
 import { readRun } from '../src/store/runs.js';
 import { SESSION_TTL } from '../src/store/session.js';
 import type { StopReason, TaskConsul, TaskContext, TaskLog, TaskOutcome } from '../src/operations/types.js';
+import { readTurn, type SeenTurn } from '../src/store/turn.js';
+import type { Finished } from './look.js';
 import { agentServicesSettled } from './services.js';
 import type { Context } from './context.js';
 import { type Lease, openLease } from './lease.js';
@@ -27,7 +29,7 @@ import { taskConsul } from './task-consul.js';
 
 export type Execution =
   /** The task ran here and its result is handed in. */
-  | { readonly kind: 'ran'; readonly status: Ending['status']; readonly of: number }
+  | { readonly kind: 'ran'; readonly status: Ending['status']; readonly finished: Finished }
   /** Nothing to do with it: its run is over, or somebody else settled it. */
   | { readonly kind: 'gone' }
   /** Not now: held by another session, or its outcome is to be judged by dispatch. */
@@ -73,12 +75,15 @@ export async function executeAssignment(
   const what = `event ${incoming.assignment.event} (${incoming.id}) step ${incoming.no} ${incoming.assignment.task}`;
   log.info(`${what} starts here`);
   const ending = await perform(context, claimed.claim, incoming, claimed.run, lease.current, look);
-  if (ending === 'taken') {
+  if (typeof ending === 'string') {
     log.warn(`${what}: the claim was given away; the task was ended and its result is not written`);
     return { kind: 'gone' };
   }
-  log.info(`${what} ended here: ${ending.status}${ending.reason === undefined ? '' : `, ${ending.reason}`}`);
-  return { kind: 'ran', status: ending.status, of: incoming.assignment.of };
+  const { status, reason } = ending.ending;
+  log.info(`${what} ended here: ${status}${reason === undefined ? '' : `, ${reason}`}`);
+  const { id, no } = incoming;
+  const took = context.now() - claimed.claim.startedAt;
+  return { kind: 'ran', status, finished: { id, no, of: incoming.assignment.of, took, turn: ending.turn } };
 }
 
 // The claim -----------------------------------------------------------------------------------------
@@ -172,12 +177,12 @@ async function perform(
   run: Run | undefined,
   lease: Lease,
   look: () => Promise<unknown>,
-): Promise<Ending | 'taken'> {
+): Promise<{ ending: Ending; turn: SeenTurn } | 'taken'> {
   const { log, config } = context;
   const { assignment } = incoming;
   const { createTaskLog } = await import('../src/operations/task-log.js');
   const { forgetClaim } = await import('../src/operations/leftovers.js');
-  const secrets = config.token === undefined ? [] : [config.token];
+  const secrets = [config.token, config.eventKey].filter((secret) => secret !== undefined);
   const taskLog: TaskLog = createTaskLog({ now: () => new Date(context.now()), secrets });
   const stop = new AbortController();
   const stopTask = (status: StopReason['status'], reason: string) => {
@@ -238,9 +243,9 @@ async function perform(
     lease,
   );
   lease.onNew(async () => {});
-  if (!delivered) return 'taken';
+  if (delivered === undefined) return 'taken';
   log.debug(`the result of ${incoming.id}/${incoming.no} is handed in`);
-  return ending;
+  return { ending, turn: delivered };
 }
 
 /**
@@ -465,7 +470,8 @@ function endingOf(context: Context, outcome: TaskOutcome, taskLog: TaskLog): End
 
 /**
  * Hands the result in, for as long as it takes Consul to come back. An answer that never came is not a
- * failure: after a conflict the outcome tells whether it was we. False: the claim is somebody else's.
+ * failure: after a conflict the outcome tells whether it was we. Undefined: the claim is
+ * somebody else's.
  */
 async function deliver(
   context: Context,
@@ -473,18 +479,19 @@ async function deliver(
   taken: () => boolean,
   ending: Ending,
   lease: Lease,
-): Promise<boolean> {
+): Promise<SeenTurn | undefined> {
   const { client } = context;
   const since = context.monotonic();
   let pause = 100;
   for (;;) {
     const { id, no, node, session, attempt } = claim();
     try {
-      if (taken()) return false;
+      if (taken()) return undefined;
       const { log: text = '', ...bare } = ending;
       const small = Buffer.byteLength(text) <= SMALL_LOG;
       if (!small) await writeLog(client, id, no, node, text, session);
-      if (await finish(client, claim(), small ? ending : bare)) return true;
+      const turn = await finish(client, claim(), small ? ending : bare);
+      if (turn !== undefined) return turn;
       const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
       const decoded = outcome && decodeOutcome(outcome);
       if (
@@ -493,14 +500,14 @@ async function deliver(
         decoded.value.session === session &&
         decoded.value.status === ending.status
       )
-        return true;
+        return await readTurn(client, id);
       if (
         outcome === undefined ||
         !decoded?.ok ||
         decoded.value.status !== 'inprogress' ||
         decoded.value.attempt !== attempt
       )
-        return false;
+        return undefined;
       // The session is gone: take the claim again with a new one.
       await lease.renewNow();
     } catch (error) {

@@ -21,6 +21,8 @@ export interface Context {
   now(): number;
   /** ms from any point; never steps. */
   monotonic(): number;
+  /** 0 to 1. */
+  random(): number;
   /** This node's name: the configuration's, or its Consul agent's own. */
   node(): Promise<string>;
   schedules(): Promise<ScheduleSet>;
@@ -40,12 +42,14 @@ export function createContext(parts: {
   signal: AbortSignal;
   now?: () => number;
   monotonic?: () => number;
+  random?: () => number;
 }): Context {
   let node: Promise<string> | undefined;
   let schedules: Promise<ScheduleSet> | undefined;
   return {
     ...parts,
     now: parts.now ?? Date.now,
+    random: parts.random ?? Math.random,
     monotonic: parts.monotonic ?? (() => performance.now()),
     node() {
       node ??= parts.config.node === undefined ? agentName(parts.client) : Promise.resolve(parts.config.node);

@@ -24,6 +24,8 @@ import { type Context, type ScheduleSet, stampNow } from './context.js';
 export interface DispatchOptions {
   /** Asks only for what can end the step or start an event; a full look also finds deaths and missing inbox keys. */
   readonly quick?: boolean;
+  /** `after-end`: the queue is looked at only when this call ended a run; somebody else does it otherwise. */
+  readonly start?: 'always' | 'after-end';
 }
 
 export interface DispatchOutcome {
@@ -33,6 +35,8 @@ export interface DispatchOutcome {
   readonly ended: { readonly id: string; readonly status: string }[];
   /** Transactions that changed something. */
   readonly written: number;
+  /** Targets of the widest step that was looked at. */
+  readonly widest: number;
   /** ms after which time alone will change something, if nothing else does. */
   readonly next?: number;
   /** The token may not do what was to be done: it is left to nodes whose token may (deploy/consul). */
@@ -58,11 +62,13 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
   const reports = createReports(context);
   let written = 0;
   let next: number | undefined;
+  let widest = 0;
   for (let pass = 0; pass < MOST_PASSES && !context.signal.aborted; pass += 1) {
     const seen = await snapshot(context.client);
     for (const { key, problem } of seen.broken) reports.broken(key, problem);
     let progressed = false;
     next = undefined;
+    widest = Math.max(0, ...seen.runs.map((view) => view.run.step.targets.length));
     for (const view of seen.runs) {
       const key = context.client.keys.run(view.run.id);
       const step = await reports.apart(key, () => bring(context, view, options.quick === true));
@@ -74,6 +80,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
     if (!options.quick) progressed = (await freeOrphans(context, seen)) || progressed;
     // A run that went on may have freed its slot: look again before starting events.
     if (progressed) continue;
+    if (options.start === 'after-end' && ended.length === 0) break;
     const start = await startEvents(context, seen, reports);
     admitted.push(...start.admitted);
     written += start.written;
@@ -86,6 +93,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
     admitted,
     ended,
     written,
+    widest,
     ...(next === undefined ? {} : { next }),
     ...(denied === undefined ? {} : { denied }),
   };

@@ -1,11 +1,15 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { takeTurn } from '../src/local/lock.js';
 import { abandonedSessions, forgetSessions } from '../src/local/sessions.js';
+import { looksNow } from '../src/run/looks.js';
 import { destroySession } from '../src/store/session.js';
 import { type Incoming, keepInbox, readInbox, type Inbox } from '../src/store/inbox.js';
 import { type Patience, patiently } from '../src/store/retry.js';
 import { executeAssignment } from './assignment.js';
 import type { Context } from './context.js';
 import { dispatch } from './dispatch.js';
+import { lookAfter } from './look.js';
 import type { Lease } from './lease.js';
 
 /** A task may restart Consul itself: about twenty seconds, then the timer goes on. */
@@ -43,13 +47,15 @@ export async function execute(context: Context): Promise<ExecuteOutcome> {
       }
       const next = inbox.incoming.find((incoming) => !passedOver.has(nameOf(incoming)));
       if (next === undefined) break;
-      const execution = await executeAssignment(context, node, next, lease, () => dispatch(context));
+      const execution = await executeAssignment(context, node, next, lease, async () => {
+        if (looksNow(next.assignment.of, context.random())) await dispatch(context);
+      });
       // What cannot run now is left for the next call; a changed key is another name and is looked at again.
       if (execution.kind === 'later') passedOver.add(nameOf(next));
       if (execution.kind === 'gone') passedOver.add(nameOf(next));
       if (execution.kind === 'ran') {
         ran.push({ id: next.id, no: next.no, status: execution.status });
-        await patiently(() => dispatch(context, { quick: true }), patience);
+        await patiently(() => lookAfter(context, execution.finished), patience);
       }
     }
   } finally {
@@ -68,6 +74,8 @@ async function endFormerTasks(context: Context): Promise<void> {
   const { stateDir } = context.config;
   const { endLeftovers } = await import('../src/operations/leftovers.js');
   await endLeftovers(stateDir, { grace: 5000, log: context.log });
+  // Nothing runs here now, so what stands there is nobody's.
+  rmSync(join(stateDir, 'work'), { recursive: true, force: true });
   // Only now: nobody may call a task lost while it runs.
   for (const session of abandonedSessions(stateDir)) {
     // What cannot be ended now ends by its TTL.

@@ -9,6 +9,10 @@ export function taskConsul(context: Context): TaskConsul {
     async get(key) {
       return (await client.get(key))?.value ?? null;
     },
+    async list(prefix) {
+      const entries = await client.tree(prefix);
+      return entries.map(({ key, value }) => ({ key, value })).sort((a, b) => (a.key < b.key ? -1 : 1));
+    },
     async put(key, value) {
       await client.put(key, value);
     },

@@ -1,4 +1,7 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { messageOf, PermissionError, UnreachableError } from '../src/errors.js';
+import { looksNow } from '../src/run/looks.js';
 import { tryTurn } from '../src/local/lock.js';
 import type { Context } from './context.js';
 import { fireDue } from './cron.js';
@@ -39,7 +42,7 @@ export async function tick(context: Context): Promise<TickOutcome> {
     try {
       const pushed = await attempt(() => pushSpooled(context));
       const fired = await attempt(() => unlessDenied(context, 'cron', () => fireDue(context)));
-      const dispatched = await attempt(() => dispatch(context));
+      const dispatched = await attempt(() => fullLook(context));
       await attempt(() => unlessDenied(context, 'gc', () => gcDaily(context)));
       done = {
         ...(pushed === undefined ? {} : { pushed }),
@@ -67,5 +70,25 @@ async function unlessDenied<T>(
     if (!(error instanceof PermissionError)) throw error;
     context.log.debug(`${what} is left to other nodes: ${error.message}`);
     return undefined;
+  }
+}
+
+/**
+ * A full look, unless the last one saw a very wide step: then only some of the nodes look each time (a look
+ * reads every outcome, and every node ticks). How wide it was is remembered beside the lock, as a hint.
+ */
+async function fullLook(context: Context): Promise<DispatchOutcome | undefined> {
+  const hint = join(context.config.stateDir, 'widest');
+  if (!looksNow(readHint(hint), context.random())) return undefined;
+  const outcome = await dispatch(context);
+  if (outcome.widest !== readHint(hint)) writeFileSync(hint, `${outcome.widest}`);
+  return outcome;
+}
+
+function readHint(path: string): number {
+  try {
+    return Number(readFileSync(path, 'utf8')) || 0;
+  } catch {
+    return 0;
   }
 }

@@ -69,7 +69,7 @@ async function runSection(
     let printed = 0;
     const log = createTaskLog({
       now: () => new Date(),
-      secrets: config.token === undefined ? [] : [config.token],
+      secrets: [config.token, config.eventKey].filter((secret) => secret !== undefined),
       onLine: (line: string) => {
         printed += 1;
         io.out(`${line}\n`);

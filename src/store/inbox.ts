@@ -2,6 +2,7 @@ import type { Assignment, Outcome, Release, Run, Settlement, StepSpec } from '..
 import { type Client, type Entry, type Op, TXN_OPS } from './client.js';
 import { type Broken, decodeAssignment } from './documents.js';
 import { parseAssignment } from './keys.js';
+import { type SeenTurn, turnOf } from './turn.js';
 import { iso, type NodeResult, readNodeResult } from './results.js';
 
 /** An assignment in a node's inbox. */
@@ -245,9 +246,10 @@ export interface Ending {
 
 /**
  * Hands in the result: the session still holds the inbox key · outcome · node result · inbox key gone.
- * False: the claim is not ours any more, and nothing was written.
+ * With it comes the run's turn as it stands at that instant (see `run/looks.ts`), for nothing.
+ * Undefined: the claim is not ours any more, and nothing was written.
  */
-export async function finish(client: Client, claimed: Claim, ending: Ending): Promise<boolean> {
+export async function finish(client: Client, claimed: Claim, ending: Ending): Promise<SeenTurn | undefined> {
   const { keys } = client;
   const { id, no, node, session, attempt } = claimed;
   const outcome: Outcome = {
@@ -275,8 +277,10 @@ export async function finish(client: Client, claimed: Claim, ending: Ending): Pr
       ? []
       : [{ verb: 'set' as const, key: keys.log(id, no, node), value: ending.log }]),
     { verb: 'delete', key: keys.assignment(node, id, no) },
+    // get-tree: a `get` of a missing key would fail the whole.
+    { verb: 'get-tree', key: keys.turn(id) },
   ]);
-  return result.ok;
+  return result.ok ? turnOf(result.entries.find((entry) => entry.key === keys.turn(id))) : undefined;
 }
 
 /**

@@ -10,6 +10,7 @@ export interface Keys {
   readonly progress: string;
   progressOf(id: string): string;
   run(id: string): string;
+  turn(id: string): string;
   step(id: string, no: number): string;
   outcome(id: string, no: number, node: string): string;
   inbox(node: string): string;
@@ -44,6 +45,7 @@ export function keysBelow(prefix: string): Keys {
     progress,
     progressOf: (id) => `${progress}${id}/`,
     run: (id) => `${progress}${id}/run`,
+    turn: (id) => `${progress}${id}/turn`,
     step: (id, no) => `${progress}${id}/${no}/`,
     outcome: (id, no, node) => `${progress}${id}/${no}/${node}`,
     inbox: (node) => `${inboxes}${node}/`,

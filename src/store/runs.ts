@@ -25,8 +25,6 @@ export interface RunView {
   readonly outcomes: ReadonlyMap<string, SeenOutcome>;
   readonly control?: Control;
   readonly controlIndex?: number;
-  /** Index of the key that tells whether a finisher looks after the run just now. */
-  readonly turn?: { readonly index: number; readonly value: string };
 }
 
 export interface Snapshot {
@@ -54,7 +52,6 @@ export function snapshotOf(client: Client, entries: Awaited<ReturnType<Client['s
   const runs = new Map<string, { run: Run; index: number }>();
   const outcomes = new Map<string, Map<string, SeenOutcome>>();
   const controls = new Map<string, { control: Control; index: number }>();
-  const turns = new Map<string, { index: number; value: string }>();
   const slots: { group: string; slot: number; id: string; index: number }[] = [];
   const progress = entries.filter((entry) => entry.key.startsWith(keys.progress));
   for (const entry of progress) {
@@ -68,8 +65,6 @@ export function snapshotOf(client: Client, entries: Awaited<ReturnType<Client['s
     const parts = parseProgress(keys, entry.key);
     if (parts === undefined) {
       broken.push({ key: entry.key, problem: 'is none of metronome’s keys' });
-    } else if (parts.kind === 'turn') {
-      turns.set(parts.id, { index: entry.modifyIndex, value: entry.value });
     } else if (parts.kind === 'outcome' && runs.get(parts.id)?.run.current === parts.no) {
       const decoded = decodeOutcome(entry);
       if (!decoded.ok) {
@@ -99,13 +94,11 @@ export function snapshotOf(client: Client, entries: Awaited<ReturnType<Client['s
   }
   const views = [...runs].map(([id, { run, index }]): RunView => {
     const control = controls.get(id);
-    const turn = turns.get(id);
     return {
       run,
       index,
       outcomes: outcomes.get(id) ?? new Map(),
       ...(control === undefined ? {} : { control: control.control, controlIndex: control.index }),
-      ...(turn === undefined ? {} : { turn }),
     };
   });
   views.sort((a, b) => a.run.startedAt.at - b.run.startedAt.at);

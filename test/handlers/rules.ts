@@ -312,7 +312,7 @@ test('rule 7: a task that passes its timeout is ended with its whole process gro
 events: {go: {ordered_tasks: [{service: ${app}, task: work, grace: 500ms}]}}
 tasks:
   work:
-    timeout: 500ms
+    timeout: 3s
     operations:
       - execute:
           script: |
@@ -329,7 +329,7 @@ tasks:
   const { event, nodes } = await f.ended(await f.fire('go'));
   t.is(event.Status, 'timeout');
   t.is(nodes[0]?.Status, 'timeout');
-  t.regex(nodes[0]?.Reason ?? '', /timeout of 500 ms/);
+  t.regex(nodes[0]?.Reason ?? '', /timeout of 3 s/);
   const pid = Number(readFileSync(join(f.dir, 'pid'), 'utf8'));
   await until(
     () => !existsSync(`/proc/${pid}/cmdline`) || readFileSync(`/proc/${pid}/cmdline`, 'utf8') === '',

@@ -23,13 +23,11 @@ test('a step of 200 targets, each with its own inbox, runs once on each before t
   const names = Array.from({ length: 200 }, (_, at) => `w${at + 1}`);
   for (let at = 0; at < names.length; at += 20) {
     await Promise.all(
-      names
-        .slice(at, at + 20)
-        .map((Node) =>
-          api.request('PUT', 'catalog/register', {
-            body: { Node, Address: '127.0.0.1', Service: { Service: service } },
-          }),
-        ),
+      names.slice(at, at + 20).map((Node) =>
+        api.request('PUT', 'catalog/register', {
+          body: { Node, Address: '127.0.0.1', Service: { Service: service } },
+        }),
+      ),
     );
   }
   const dir = tempFolder(t);
