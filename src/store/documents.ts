@@ -21,11 +21,7 @@ export function decodeRun(entry: Entry, id: string): Decoded<Run> {
     if (value.version !== 1) return `expected version 1, found ${JSON.stringify(value.version)}`;
     if (value.id !== id) return `expected id ${id}, found ${JSON.stringify(value.id)}`;
     const { steps, step, ended } = value;
-    if (
-      !Array.isArray(steps) ||
-      !steps.every((one, no) => isRecord(one) && one.no === no && typeof one.task === 'string')
-    )
-      return 'its steps are not a list of steps';
+    if (!Array.isArray(steps) || !steps.every(isStep)) return 'its steps are not a list of steps';
     if (!Number.isInteger(value.current) || (value.current as number) < 0)
       return 'its current step is not a number';
     if (!isRecord(step) || !['waiting', 'running', 'stopping'].includes(step.phase as string))
@@ -34,7 +30,8 @@ export function decodeRun(entry: Entry, id: string): Decoded<Run> {
       !isStamp(step.since) ||
       !Array.isArray(step.targets) ||
       !Array.isArray(step.batches) ||
-      !isRecord(step.marks)
+      !isRecord(step.marks) ||
+      !Object.values(step.marks).every(isRecord)
     )
       return 'its step is incomplete';
     if (!step.targets.every((node) => nameFault(node) === undefined))
@@ -48,7 +45,8 @@ export function decodeRun(entry: Entry, id: string): Decoded<Run> {
     )
       return 'it holds no slot';
     if (typeof value.event !== 'string') return 'it has no event name';
-    return undefined;
+    if (typeof value.payload !== 'string' || !isRecord(value.data)) return 'it has no payload or no data';
+    return rerunFault(value.rerun);
   });
 }
 
@@ -65,7 +63,7 @@ export function decodeQueued(entry: Entry, id: string): Decoded<QueuedEvent> {
     if (!Number.isInteger(value.Limit) || (value.Limit as number) < 1)
       return 'its Limit is not a positive number';
     if (!isStamp(value.QueuedAt)) return 'its QueuedAt is no stamp';
-    return undefined;
+    return rerunFault(value.Rerun);
   });
 }
 
@@ -128,6 +126,29 @@ function decode<T>(entry: Entry, fault: (value: Record<string, unknown>) => stri
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What `advance` uses of every step without asking whether it is there. */
+function isStep(step: unknown, no: number): boolean {
+  return (
+    isRecord(step) &&
+    step.no === no &&
+    nameFault(step.task) === undefined &&
+    nameFault(step.pattern) === undefined &&
+    ['main', 'rescue', 'always'].includes(step.section as string) &&
+    [step.startTimeout, step.stepTimeout, step.lostGrace, step.grace].every((ms) => typeof ms === 'number')
+  );
+}
+
+function rerunFault(rerun: unknown): string | undefined {
+  if (rerun === undefined) return undefined;
+  const sound =
+    isRecord(rerun) &&
+    typeof rerun.Of === 'string' &&
+    Number.isInteger(rerun.From) &&
+    isRecord(rerun.Done) &&
+    Object.values(rerun.Done).every((nodes) => Array.isArray(nodes));
+  return sound ? undefined : 'what it repeats is not told';
 }
 
 function isStamp(value: unknown): boolean {
