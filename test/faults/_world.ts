@@ -146,18 +146,18 @@ export class World {
     );
   }
 
-  /** Plain ticks on all nodes, one after the other, until all these events have ended and nothing of them is left. */
+  /** Plain ticks on all nodes until all these events have ended and nothing of them is left. */
   async settle(ids: readonly string[], limit = 60_000): Promise<void> {
     const start = performance.now();
     for (;;) {
-      for (const node of this.nodes) await tick(this.context(node));
+      await Promise.all(this.nodes.map((node) => tick(this.context(node))));
       const open = await this.open(ids);
       if (open.length === 0) return;
       if (performance.now() - start > limit)
         throw new Error(
           `not settled after ${limit / 1000} s: ${open.join('; ')}\n${this.lines.slice(-40).join('\n')}`,
         );
-      await sleep(100);
+      await sleep(50);
     }
   }
 

@@ -18,8 +18,8 @@ test.before(async () => {
 test.after.always(() => cluster?.close());
 
 /** How long (ms), and how many events. */
-const SPAN = LONG ? 60_000 : 8000;
-const EVENTS = LONG ? 240 : 24;
+const SPAN = LONG ? 60_000 : 6000;
+const EVENTS = LONG ? 240 : 12;
 
 /** Consul's watches on a node, as deploy/consul lays them down. */
 async function watch(world: World, at: number): Promise<void> {
