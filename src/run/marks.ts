@@ -28,9 +28,9 @@ export function marksNow(view: View): Readonly<Record<string, Mark>> {
         const candidate = candidates.get(node);
         if (candidate?.alive && candidate.passing) mark.healthy ??= now;
         else delete mark.healthy;
-      }
-      if (mark.healthy && elapsed(mark.healthy, now, view.skew) >= spec.healthCheck.minHealthyTime) {
-        mark.settled = true;
+        if (mark.healthy && elapsed(mark.healthy, now, view.skew) >= spec.healthCheck.minHealthyTime) {
+          mark.settled = true;
+        }
       }
     }
     if (Object.keys(mark).length > 0) marks[node] = mark;

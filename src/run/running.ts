@@ -18,7 +18,8 @@ export function running(view: View): Decision {
   const settlements = deaths(marked);
   if (settlements.length > 0) return { kind: 'settle', settlements };
 
-  const verdicts = new Map(step.targets.map((node) => [node, judge(marked, node)]));
+  // Health counts when it is written: a dispatcher who calls the node unhealthy then has a conflict.
+  const verdicts = new Map(step.targets.map((node) => [node, judge(view, node)]));
   const retries = retried(marked, verdicts);
   if (retries.length > 0) return { kind: 'assign', releases: retries };
 

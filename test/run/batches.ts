@@ -244,6 +244,14 @@ for (const [what, spec, batches, look, expected] of BATCHES) {
   });
 }
 
+test('a canary with a health check: its healthy time decides', (t) => {
+  const spec = { canary: 1, healthCheck: { minHealthyTime: 10_000, healthyDeadline: 300_000 } };
+  const run = next(runOf([spec], { step: at('a') }), { nodes, outcomes: { a: 'success' } });
+  t.is(say(run, { nodes, outcomes: { a: 'success' }, after: 9999 }), 'wait: targets are at work');
+  const settled = next(run, { nodes, outcomes: { a: 'success' }, after: 10_000 });
+  t.is(say(settled, { nodes, outcomes: { a: 'success' }, after: 10_000 }), 'release b c d (1 3)');
+});
+
 test('a target that leaves the catalog stays a target, and makes no room', (t) => {
   const run = runOf([{ serial: [{ count: 2 }] }], { step: at('a b') });
   const left = next(run, { nodes: ['b', 'c'], outcomes: { b: 'success' } });

@@ -177,6 +177,20 @@ test('a target is done when its checks have been passing for min_healthy_time', 
   t.is(say(settled, { nodes: ['a'], outcomes: succeeded, after: 10_000 }), '0 success, end success');
 });
 
+test('nothing is decided from health that is not written yet: another dispatcher may see it otherwise', (t) => {
+  const now = { ...healthy, healthCheck: { ...healthy.healthCheck, minHealthyTime: 0 } };
+  const look = { nodes: ['a'], outcomes: succeeded } as const;
+  const run = next(runOf([now], { step: at('a') }), look);
+  t.is(run.ended.length, 0);
+  t.is(run.step.marks['a']?.settled, true);
+  t.is(say(run, look), '0 success, end success');
+});
+
+test('without a look at the checks nobody is healthy', (t) => {
+  const run = next(runOf([healthy], { step: at('a') }), { nodes: ['a'], outcomes: succeeded });
+  t.is(say(run, { outcomes: succeeded, after: 20_000 }), 'wait: targets are at work');
+});
+
 test('checks that flap begin their time anew', (t) => {
   const run = after(
     runOf([healthy], { step: at('a') }),
