@@ -3,7 +3,7 @@ import { advance } from '../src/run/advance.js';
 import { admission, cancelledBy, type StartRules } from '../src/run/admission.js';
 import { plan, startRules, STEP_DEFAULTS } from '../src/run/plan.js';
 import { left } from '../src/run/time.js';
-import type { Decision, FinalStatus, Limits, Observed, Run, Stamp } from '../src/run/types.js';
+import type { Candidate, Decision, FinalStatus, Limits, Observed, Run, Stamp } from '../src/run/types.js';
 import { wants } from '../src/run/wants.js';
 import { candidates, passing } from '../src/store/catalog.js';
 import { assign, readClaims, settle } from '../src/store/inbox.js';
@@ -13,6 +13,8 @@ import {
   endRun,
   freeSlot,
   newRun,
+  type Reported,
+  reportedBy,
   type RunView,
   saveRun,
   setControl,
@@ -145,15 +147,42 @@ interface Step {
   readonly until?: number;
 }
 
-/** One run, one decision. A fault of one run must not stop the others. */
+/** So many steps of a run are decided at most before they are written: each adds to the transaction. */
+const LONGEST_CHAIN = 10;
+
+/**
+ * One run, as far as it can go now, in one transaction: where a step ends, the next is looked at before
+ * anything is written, so that its assignments travel with the end of the one before.
+ */
 async function bring(context: Context, view: RunView, quick: boolean): Promise<Step> {
   const now = await stampNow(context);
-  const observed = await observe(context, view, quick);
-  const decision = advance(view.run, observed, now, LIMITS);
-  return apply(context, view, decision, now);
+  const reported: Reported[] = [];
+  let current = view;
+  let pending: Extract<Decision, { kind: 'write' }> | undefined;
+  const seen = new Map<string, Promise<Candidate[]>>();
+  for (;;) {
+    const observed = await observe(context, current, quick, seen);
+    const decision = advance(current.run, observed, now, LIMITS);
+    if (decision.kind === 'write' || decision.kind === 'end') {
+      reported.push(...reportedBy(current, decision));
+    } else if (pending !== undefined) {
+      // Nothing more can be done now than what was decided before.
+      return apply(context, view, pending, reported, now);
+    }
+    const next = decision.kind === 'write' && decision.run.current !== current.run.current;
+    if (!next || reported.length >= LONGEST_CHAIN) return apply(context, view, decision, reported, now);
+    pending = decision;
+    // A step that nobody has looked at has no outcomes.
+    current = { ...view, run: decision.run, outcomes: new Map() };
+  }
 }
 
-async function observe(context: Context, view: RunView, quick: boolean): Promise<Observed> {
+async function observe(
+  context: Context,
+  view: RunView,
+  quick: boolean,
+  seen: Map<string, Promise<Candidate[]>>,
+): Promise<Observed> {
   const { run, outcomes, control } = view;
   const base = { outcomes, ...(control === undefined ? {} : { control }) };
   const wanted = wants(run, base, quick);
@@ -164,8 +193,15 @@ async function observe(context: Context, view: RunView, quick: boolean): Promise
     const status = outcomes.get(node)?.status;
     return status === undefined || status === 'inprogress' || status === 'lost';
   });
+  // Steps of one service share one look at the catalog.
+  const lookUp = () => {
+    const key = JSON.stringify([spec.service, spec.tag]);
+    const found = seen.get(key) ?? candidates(context.client, spec, warn);
+    seen.set(key, found);
+    return found;
+  };
   const [nodes, claims, gates] = await Promise.all([
-    wanted.candidates ? candidates(context.client, spec, warn) : undefined,
+    wanted.candidates ? lookUp() : undefined,
     wanted.claims ? readClaims(context.client, run.id, spec.no, open) : undefined,
     wanted.gates
       ? Promise.all((spec.waitFor ?? []).map((gate) => passing(context.client, gate.service, gate.tag)))
@@ -179,7 +215,13 @@ async function observe(context: Context, view: RunView, quick: boolean): Promise
   };
 }
 
-async function apply(context: Context, view: RunView, decision: Decision, now: Stamp): Promise<Step> {
+async function apply(
+  context: Context,
+  view: RunView,
+  decision: Decision,
+  reported: readonly Reported[],
+  now: Stamp,
+): Promise<Step> {
   const { client, log } = context;
   const { run } = view;
   switch (decision.kind) {
@@ -209,15 +251,16 @@ async function apply(context: Context, view: RunView, decision: Decision, now: S
       return { progressed: true, written: done ? 1 : 0 };
     }
     case 'write': {
-      const saved = await saveRun(client, view, decision, now.at);
+      const saved = await saveRun(client, view, decision, now.at, reported);
       if (saved === undefined) return { progressed: true, written: 0 };
       const rest = decision.releases.slice(saved.released);
       if (rest.length > 0) await assign(client, decision.run, saved.index, rest);
-      tell(context, view.run, decision);
-      return { progressed: true, written: 1 };
+      tell(context, decision.run, reported);
+      // Targets that have just been released cannot have ended: their finishers look.
+      return { progressed: decision.releases.length === 0, written: 1 };
     }
     case 'end': {
-      const done = await endRun(client, view, decision, now.at);
+      const done = await endRun(client, view, decision, now.at, reported);
       if (!done) return { progressed: true, written: 0 };
       log.info(
         `event ${run.event} (${run.id}) ended: ${decision.status}${decision.reason === undefined ? '' : `, ${decision.reason}`}`,
@@ -227,12 +270,11 @@ async function apply(context: Context, view: RunView, decision: Decision, now: S
   }
 }
 
-function tell(context: Context, run: Run, decision: Extract<Decision, { kind: 'write' }>): void {
-  for (const report of decision.reports) {
-    const step = run.steps[report.no];
-    const what = `event ${run.event} (${run.id}) step ${report.no} ${step?.task ?? ''}`;
-    if (report.status === 'inprogress')
-      context.log.info(`${what} starts on ${decision.run.step.targets.join(', ')}`);
+function tell(context: Context, run: Run, reported: readonly Reported[]): void {
+  for (const { report, step } of reported) {
+    const spec = run.steps[report.no];
+    const what = `event ${run.event} (${run.id}) step ${report.no} ${spec?.task ?? ''}`;
+    if (report.status === 'inprogress') context.log.info(`${what} starts on ${step.targets.join(', ')}`);
     else
       context.log.info(
         `${what} ended: ${report.status}${report.reason === undefined ? '' : `, ${report.reason}`}`,

@@ -167,11 +167,13 @@ export async function saveRun(
   view: RunView,
   decision: Extract<Decision, { kind: 'write' }>,
   now: number,
+  reported: readonly Reported[] = reportedBy(view, decision),
 ): Promise<{ index: number; released: number } | undefined> {
   const { keys } = client;
-  const { run, reports, releases } = decision;
+  const { run, releases } = decision;
   const ops: Op[] = [{ verb: 'cas', key: keys.run(run.id), value: JSON.stringify(run), index: view.index }];
-  ops.push(...reportOps(client, view.run, run, reports, now));
+  ops.push(...reportOps(client, run, reported, now));
+  const bare = ops.length;
   let released = 0;
   let bytes = ops.reduce((sum, op) => sum + bytesOf(op), 0);
   const spec = run.steps[run.current];
@@ -184,7 +186,13 @@ export async function saveRun(
     bytes += size;
     released += 1;
   }
-  const result = await client.txn(ops);
+  let result = await client.txn(ops);
+  if (!result.ok && released > 0 && !result.failed.includes(0)) {
+    // An inbox key stands there already (somebody's hand): the run is written without the assignments, and
+    // `assign` passes over those that are there.
+    released = 0;
+    result = await client.txn(ops.slice(0, bare));
+  }
   if (!result.ok) return undefined;
   const written = result.entries.find((entry) => entry.key === keys.run(run.id));
   return { index: written?.modifyIndex ?? 0, released };
@@ -199,9 +207,10 @@ export async function endRun(
   view: RunView,
   decision: Extract<Decision, { kind: 'end' }>,
   now: number,
+  reported: readonly Reported[] = reportedBy(view, decision),
 ): Promise<boolean> {
   const { keys } = client;
-  const { run, status, reason, reports } = decision;
+  const { run, status, reason } = decision;
   const actions = [...(run.actions ?? []), ...(view.control?.actions ?? [])];
   const control = keys.control(run.id);
   const result = await client.txn([
@@ -209,7 +218,7 @@ export async function endRun(
     view.controlIndex === undefined
       ? { verb: 'check-not-exists', key: control }
       : { verb: 'check-index', key: control, index: view.controlIndex },
-    ...reportOps(client, view.run, run, reports, now),
+    ...reportOps(client, run, reported, now),
     {
       verb: 'set',
       key: keys.result(run.id),
@@ -253,17 +262,25 @@ export async function freeSlot(client: Client, slot: Snapshot['slots'][number]):
   return result.ok;
 }
 
-/** A step that ended reports with the state it had; a step that began, with the state it gets. */
-function reportOps(
-  client: Client,
-  before: Run,
-  after: Run,
-  reports: readonly StepReport[],
-  now: number,
-): Op[] {
-  return reports.map((report) =>
-    stepResultOp(client, after, report, report.status === 'inprogress' ? after.step : before.step, now),
-  );
+/** A step's report with the state it is about: that in which it ended, or with which it begins. */
+export interface Reported {
+  readonly report: StepReport;
+  readonly step: Run['step'];
+}
+
+/** The reports of one decision. */
+export function reportedBy(
+  view: RunView,
+  decision: { readonly run: Run; readonly reports: readonly StepReport[] },
+): Reported[] {
+  return decision.reports.map((report) => ({
+    report,
+    step: report.status === 'inprogress' ? decision.run.step : view.run.step,
+  }));
+}
+
+function reportOps(client: Client, run: Run, reported: readonly Reported[], now: number): Op[] {
+  return reported.map(({ report, step }) => stepResultOp(client, run, report, step, now));
 }
 
 function bytesOf(op: Op): number {
