@@ -212,11 +212,13 @@ export function openClient(config: Config): Client {
       return { value: (value ?? []).map(entryOf), index };
     },
     async put(key, value, options = {}) {
-      return call<boolean>(
+      const written = await call<boolean | undefined>(
         `write ${key}`,
         (c, o) => c.kv.set({ key, value, ...o, ...options }),
         `key:write on "${key}"`,
       );
+      // A refusal arrives as undefined: the package takes the `false` in the answer for no answer.
+      return written === true;
     },
     async delete(key) {
       await call(`delete ${key}`, (c, o) => c.kv.del({ key, ...o }), `key:write on "${key}"`);
@@ -304,7 +306,8 @@ async function transact(
 
 function deniedMessage(op: Op | undefined): string {
   if (op === undefined) return 'the token lacks a permission for a transaction';
-  const reads = op.verb.startsWith('get') || op.verb.startsWith('check');
+  // Consul asks for key:write where a transaction checks that a key does not exist.
+  const reads = op.verb.startsWith('get') || op.verb === 'check-index' || op.verb === 'check-session';
   return `the token lacks key:${reads ? 'read' : 'write'} on "${op.key}"`;
 }
 
@@ -326,7 +329,8 @@ export function isStatus(error: unknown, status: number): boolean {
 function translate(error: unknown, what: string, address: string, needs?: string): Error {
   if (error instanceof MetronomeError) return error;
   const response = (error as { response?: { statusCode: number; body?: unknown } }).response;
-  if (response === undefined) {
+  // A good status with an error: the rest of the answer never came, or was cut.
+  if (response === undefined || Math.floor(response.statusCode / 100) === 2) {
     const code = (error as { code?: string }).code ?? '';
     const tls = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS|ERR_SSL|EPROTO/.test(code);
     const hint = tls ? 'check ca-cert, client-cert and client-key' : 'is the Consul agent running there?';
