@@ -69,9 +69,13 @@ function rulesOf(entry: CronEntry, fields: CronFields) {
     fields,
     timeZone: entry.timeZone,
     catchUp: entry.catchUp,
-    // The same part of the jitter on every node: otherwise the quickest node would undo it.
-    delay: (due: number) => (entry.jitter === 0 ? 0 : hash(`${entry.name} ${due}`) % entry.jitter),
+    delay: (due: number) => jitterOf(entry, due),
   };
+}
+
+/** ms by which a due time is late: the same part of the jitter on every node, or the quickest node would undo it. */
+export function jitterOf(entry: Pick<CronEntry, 'name' | 'jitter'>, due: number): number {
+  return entry.jitter === 0 ? 0 : hash(`${entry.name} ${due}`) % entry.jitter;
 }
 
 function groupOf(schedules: Parameters<typeof concurrencyOf>[0], event: string) {

@@ -8,7 +8,7 @@ import { type Incoming, keepInbox, readInbox, type Inbox } from '../src/store/in
 import { type Patience, patiently } from '../src/store/retry.js';
 import { executeAssignment } from './assignment.js';
 import type { Context } from './context.js';
-import { dispatch } from './dispatch.js';
+import { dispatch, type DispatchOutcome } from './dispatch.js';
 import { lookAfter } from './look.js';
 import type { Lease } from './lease.js';
 
@@ -20,16 +20,28 @@ export interface ExecuteOutcome {
   readonly busy: boolean;
   readonly reason?: string;
   readonly ran: { readonly id: string; readonly no: number; readonly status: string }[];
+  /** The last look that this call took after a task. */
+  readonly looked?: DispatchOutcome;
+}
+
+export interface ExecuteOptions {
+  /** What a blocking query has just read: saves the first read. Each claim checks its indexes, so an old one costs a conflict. */
+  readonly inbox?: Inbox;
+  /** Once aborted no further assignment is taken; the one at work goes on to its end. */
+  readonly draining?: AbortSignal;
 }
 
 /**
  * Works off this node's inbox, oldest first, until there is nothing left that can run.
  * After each assignment it dispatches, so the last target to finish starts the next step itself.
  */
-export async function execute(context: Context): Promise<ExecuteOutcome> {
+export async function execute(context: Context, options: ExecuteOptions = {}): Promise<ExecuteOutcome> {
   const { config, log } = context;
   const ran: { id: string; no: number; status: string }[] = [];
-  const turn = await takeTurn(config.stateDir);
+  const stopping = () => context.signal.aborted || options.draining?.aborted === true;
+  let given = options.inbox;
+  let looked: DispatchOutcome | undefined;
+  const turn = await takeTurn(config.stateDir, { stopping });
   if (turn.kind === 'busy') return { busy: true, reason: turn.reason, ran };
   const lease: { current?: Lease } = {};
   try {
@@ -38,31 +50,32 @@ export async function execute(context: Context): Promise<ExecuteOutcome> {
     const node = await patiently(() => context.node(), patience);
     const passedOver = new Set<string>();
     for (;;) {
-      if (context.signal.aborted) break;
-      const inbox = await patiently(() => readInbox(context.client, node), patience);
+      if (stopping()) break;
+      const inbox = given ?? (await patiently(() => readInbox(context.client, node), patience));
+      given = undefined;
       await keep(context, node, inbox);
       for (const { key, problem } of inbox.broken) {
         if (!passedOver.has(key)) log.error(`${key} ${problem}: it is passed over; delete it`);
         passedOver.add(key);
       }
-      const next = inbox.incoming.find((incoming) => !passedOver.has(nameOf(incoming)));
-      if (next === undefined) break;
-      const execution = await executeAssignment(context, node, next, lease, async () => {
-        if (looksNow(next.assignment.of, context.random())) await dispatch(context);
+      const incoming = inbox.incoming.find((one) => !passedOver.has(nameOf(one)));
+      if (incoming === undefined) break;
+      const execution = await executeAssignment(context, node, incoming, lease, async () => {
+        if (looksNow(incoming.assignment.of, context.random())) await dispatch(context);
       });
       // What cannot run now is left for the next call; a changed key is another name and is looked at again.
-      if (execution.kind === 'later') passedOver.add(nameOf(next));
-      if (execution.kind === 'gone') passedOver.add(nameOf(next));
+      if (execution.kind === 'later') passedOver.add(nameOf(incoming));
+      if (execution.kind === 'gone') passedOver.add(nameOf(incoming));
       if (execution.kind === 'ran') {
-        ran.push({ id: next.id, no: next.no, status: execution.status });
-        await patiently(() => lookAfter(context, execution.finished), patience);
+        ran.push({ id: incoming.id, no: incoming.no, status: execution.status });
+        looked = (await patiently(() => lookAfter(context, execution.finished), patience)) ?? looked;
       }
     }
   } finally {
     await lease.current?.close();
     await turn.held.release();
   }
-  return { busy: false, ran };
+  return { busy: false, ran, ...(looked === undefined ? {} : { looked }) };
 }
 
 function nameOf(incoming: Incoming): string {

@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeWhole } from '../src/local/state.js';
 import { decodeRecord } from '../src/store/documents.js';
 import { pruneResult, readPrunable } from '../src/store/prune.js';
 import { keepSchedule } from '../src/store/schedules.js';
@@ -37,12 +40,16 @@ export async function gc(context: Context, keep: number): Promise<GcOutcome> {
 /** Once a day, by whichever node comes first; goes on with the next tick while there is more. */
 export async function gcDaily(context: Context): Promise<GcOutcome | undefined> {
   const { client } = context;
+  if (notYet(context)) return undefined;
   const entry = await client.get(client.keys.schedule(STATE));
   const decoded = entry && decodeRecord(entry);
   const last = decoded?.ok && typeof decoded.value.last === 'number' ? decoded.value.last : 0;
   const more = decoded?.ok === true && decoded.value.more === true;
   const now = context.now();
-  if (!more && now - last < DAY) return undefined;
+  if (!more && now - last < DAY) {
+    noteNext(context, last + DAY);
+    return undefined;
+  }
   const state = (value: { last: number; more: boolean }, index: number) =>
     keepSchedule(client, STATE, { value: JSON.stringify(value), index });
   // Whoever writes this does the work; it is repeated tomorrow if he dies over it.
@@ -53,4 +60,29 @@ export async function gcDaily(context: Context): Promise<GcOutcome | undefined> 
     await state({ last: now, more: true }, written?.modifyIndex ?? 0);
   }
   return outcome;
+}
+
+/**
+ * When the next go is due, beside the lock: an idle node need not ask Consul with each tick. A note for another prefix,
+ * or for later than tomorrow (the clock was set back), counts for nothing.
+ */
+function notYet({ config, now }: Context): boolean {
+  try {
+    const note = JSON.parse(readFileSync(noteOf(config.stateDir), 'utf8')) as {
+      prefix?: unknown;
+      next?: unknown;
+    } | null;
+    if (note?.prefix !== config.prefix || typeof note.next !== 'number') return false;
+    return now() < note.next && note.next - now() <= DAY;
+  } catch {
+    return false;
+  }
+}
+
+function noteNext({ config }: Context, next: number): void {
+  writeWhole(noteOf(config.stateDir), JSON.stringify({ prefix: config.prefix, next }));
+}
+
+function noteOf(stateDir: string): string {
+  return join(stateDir, 'gc.json');
 }

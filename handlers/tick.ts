@@ -6,16 +6,25 @@ import { tryTurn } from '../src/local/lock.js';
 import type { Context } from './context.js';
 import { fireDue } from './cron.js';
 import { dispatch, type DispatchOutcome } from './dispatch.js';
+import { takeEvents } from './events.js';
 import { gcDaily } from './gc.js';
 import { execute, type ExecuteOutcome } from './execute.js';
 import { pushSpooled, type PushOutcome } from './push.js';
 
-export interface TickOutcome {
+export interface TickOptions {
+  /** Takes the user events that the Consul agent has in memory too: for nodes without an event watch. */
+  readonly events?: boolean;
+}
+
+export interface AroundOutcome {
   /** Absent when another tick of this node is at it. */
   readonly pushed?: PushOutcome;
   /** Ids of events whose `schedules` entry was due. */
   readonly fired?: readonly string[];
   readonly dispatched?: DispatchOutcome;
+}
+
+export interface TickOutcome extends AroundOutcome {
   readonly executed: ExecuteOutcome;
 }
 
@@ -23,39 +32,65 @@ export interface TickOutcome {
  * What a timer calls, and the safety net under everything else: spooled pushes, due `schedules` entries,
  * dispatch, execute. A fault in one of them does not keep it from the others: the first is thrown at the end.
  */
-export async function tick(context: Context): Promise<TickOutcome> {
+export async function tick(context: Context, options: TickOptions = {}): Promise<TickOutcome> {
   const faults: unknown[] = [];
-  const attempt = async <T>(part: () => Promise<T>): Promise<T | undefined> => {
-    // Without Consul the rest would only wait for it again.
-    if (faults.some((fault) => fault instanceof UnreachableError)) return undefined;
-    try {
-      return await part();
-    } catch (error) {
-      if (faults.length > 0) context.log.error(messageOf(error));
-      faults.push(error);
-      return undefined;
-    }
-  };
-  const turn = await attempt(() => tryTurn(context.config.stateDir, 'tick'));
-  let done: Omit<TickOutcome, 'executed'> = {};
-  if (turn?.kind === 'mine') {
-    try {
-      const pushed = await attempt(() => pushSpooled(context));
-      const fired = await attempt(() => unlessDenied(context, 'cron', () => fireDue(context)));
-      const dispatched = await attempt(() => fullLook(context));
-      await attempt(() => unlessDenied(context, 'gc', () => gcDaily(context)));
-      done = {
-        ...(pushed === undefined ? {} : { pushed }),
-        ...(fired === undefined ? {} : { fired }),
-        ...(dispatched === undefined ? {} : { dispatched }),
-      };
-    } finally {
-      await turn.held.release();
-    }
-  }
-  const executed = await attempt(() => execute(context));
+  const done = await lookAround(context, faults, options);
+  const executed = await attempt(context, faults, () => execute(context));
   if (executed === undefined || faults.length > 0) throw faults[0];
   return { ...done, executed };
+}
+
+/** A tick without its execute, for a driver that knows by itself when there is work: never waits for a task. */
+export async function around(context: Context): Promise<AroundOutcome> {
+  const faults: unknown[] = [];
+  const done = await lookAround(context, faults);
+  if (faults.length > 0) throw faults[0];
+  return done;
+}
+
+async function attempt<T>(
+  context: Context,
+  faults: unknown[],
+  part: () => Promise<T>,
+): Promise<T | undefined> {
+  // Without Consul the rest would only wait for it again.
+  if (faults.some((fault) => fault instanceof UnreachableError)) return undefined;
+  try {
+    return await part();
+  } catch (error) {
+    if (faults.length > 0) context.log.error(messageOf(error));
+    faults.push(error);
+    return undefined;
+  }
+}
+
+async function lookAround(
+  context: Context,
+  faults: unknown[],
+  options: TickOptions = {},
+): Promise<AroundOutcome> {
+  const turn = await attempt(context, faults, () => tryTurn(context.config.stateDir, 'tick'));
+  if (turn?.kind !== 'mine') return {};
+  try {
+    const pushed = await attempt(context, faults, () => pushSpooled(context));
+    if (options.events) await attempt(context, faults, () => announced(context));
+    const fired = await attempt(context, faults, () => unlessDenied(context, 'cron', () => fireDue(context)));
+    const dispatched = await attempt(context, faults, () => fullLook(context));
+    await attempt(context, faults, () => unlessDenied(context, 'gc', () => gcDaily(context)));
+    return {
+      ...(pushed === undefined ? {} : { pushed }),
+      ...(fired === undefined ? {} : { fired }),
+      ...(dispatched === undefined ? {} : { dispatched }),
+    };
+  } finally {
+    await turn.held.release();
+  }
+}
+
+/** As `metronome push` does, what was not taken is said. */
+async function announced(context: Context): Promise<void> {
+  const outcome = await takeEvents(context);
+  for (const fault of outcome?.faults ?? []) context.log.warn(fault);
 }
 
 /** What a node's token does not allow is the business of nodes whose token does (deploy/consul). */

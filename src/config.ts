@@ -39,6 +39,12 @@ export interface Config {
   readonly clientKey?: string;
   /** Signs events where the token must not travel. Never printed. */
   readonly eventKey?: string;
+  /** How often `metronome agent` ticks, ms; absent: its own default. */
+  readonly tickInterval?: number;
+  /** How long `metronome agent` lets a running task go on when it is told to stop, ms; absent: its own default. */
+  readonly stopTimeout?: number;
+  /** Where on 127.0.0.1 `metronome agent` serves /healthz and /metrics; absent: nowhere. */
+  readonly httpPort?: number;
   /** User variables, from the variables file and `--var`. */
   readonly variables: Readonly<Record<string, string>>;
 }

@@ -54,12 +54,58 @@ export const COMMANDS: readonly Command[] = [
     description: [
       'The safety net under everything else: whatever was left undone by a crash or an outage goes on here.',
     ],
-    flags: [],
+    flags: [
+      {
+        name: 'events',
+        kind: 'boolean',
+        description:
+          'take the user events that the Consul agent has in memory too: for nodes without an event watch',
+      },
+    ],
     examples: [],
     args: [0, 0],
     group: 'Handlers',
     load: () => import('./tick.js'),
   },
+  // Drivers and set-up ------------------------------------------------------------------------------
+  {
+    name: 'agent',
+    summary: 'stay, and start the handlers by itself: no watch and no timer is needed',
+    usage: 'agent',
+    description: [
+      'Hangs on this node’s inbox and on Consul’s user events, ticks, and wakes when an entry of `schedules` is due.',
+      'SIGHUP reads configuration and schedule files again; what is broken leaves the former in force. SIGTERM takes',
+      'nothing new and lets the running task go on for --stop-timeout; then the task is ended as an error.',
+    ],
+    flags: [
+      {
+        name: 'tick-interval',
+        kind: 'string',
+        value: 'TIME',
+        description: 'time between ticks: a part of a minute or of an hour',
+        default: '20s',
+      },
+      {
+        name: 'stop-timeout',
+        kind: 'string',
+        value: 'TIME',
+        description: 'how long a running task may go on after SIGTERM',
+        default: '90s',
+      },
+      {
+        name: 'http-port',
+        kind: 'number',
+        value: 'PORT',
+        description: 'serve /healthz and /metrics on 127.0.0.1',
+        default: 'none',
+      },
+    ],
+    examples: [{ call: 'metronome agent --http-port 9750', says: 'with health and metrics for Prometheus' }],
+    args: [0, 0],
+    group: 'Set-up',
+    load: () => import('./agent.js'),
+  },
+  // -------------------------------------------------------------------------------------------------
   {
     name: 'status',
     summary: 'show queued, running and finished events, or one of them',

@@ -1,7 +1,31 @@
 import { readBoolean } from './flags.js';
 import type { Key } from './values.js';
 
-/** A value from Consul's own environment variables, as text for the reader of its key. */
+/**
+ * Keys that have a variable of ours, METRONOME_<KEY>: those that Consul's own variables do not speak of, for the
+ * environment file of a service. `node` is none: tasks find METRONOME_NODE in their environment.
+ */
+const OWN: readonly Key[] = [
+  'files',
+  'role',
+  'prefix',
+  'state-dir',
+  'service-manager',
+  'skippable',
+  'debug',
+  'log-format',
+  'event-key',
+  'tick-interval',
+  'stop-timeout',
+  'http-port',
+];
+
+/** `state-dir` -> `METRONOME_STATE_DIR`. */
+function variableOf(key: Key): string {
+  return `METRONOME_${key.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/** A value from the environment, as text for the reader of its key. */
 export interface EnvironmentValue {
   readonly key: Key;
   readonly text: string;
@@ -9,7 +33,7 @@ export interface EnvironmentValue {
 }
 
 /**
- * What Consul's environment variables say, as Consul's own tools read them; empty ones count as not set.
+ * What Consul's environment variables say, as Consul's own tools read them, and ours; empty ones count as not set.
  * CONSUL_HTTP_TOKEN_FILE is left to the caller: it names a file.
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): {
@@ -58,6 +82,11 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     ['CONSUL_CLIENT_CERT', 'client-cert'],
     ['CONSUL_CLIENT_KEY', 'client-key'],
   ] as const) {
+    const text = env[variable];
+    if (text) set(key, text, variable);
+  }
+  for (const key of OWN) {
+    const variable = variableOf(key);
     const text = env[variable];
     if (text) set(key, text, variable);
   }

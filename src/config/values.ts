@@ -66,6 +66,26 @@ const node: Reader<string> = (it) =>
     ? fault('expected the name of a node, without slash and at most 128 bytes long')
     : text(it, '');
 
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
+
+/** ms of `90`, `90s`, `2m`, `1h`. */
+const time: Reader<number> = (it) => {
+  const match = /^(\d{1,6})([smh]?)$/.exec(it);
+  return match === null
+    ? fault('expected a number of seconds, or a time such as 90s, 2m or 1h')
+    : value(Number(match[1]) * (UNITS[match[2] || 's'] ?? 1000));
+};
+
+/** Ticks follow the clock, so that an interval must fit a whole number of times into a minute, or an hour. */
+const interval: Reader<number> = (it) => {
+  const read = time(it, '');
+  if ('fault' in read) return read;
+  const whole = read.value < 60_000 ? 60_000 % read.value === 0 : 3_600_000 % read.value === 0;
+  return read.value >= 1000 && read.value <= 3_600_000 && whole && read.value % 1000 === 0
+    ? read
+    : fault('expected a part of a minute or of an hour, such as 5s, 10s, 20s, 30s, 1m, 5m');
+};
+
 /** Key of the configuration file (and flag) -> the property it sets and how its text is read. */
 export const KEYS = {
   host: ['host', host],
@@ -89,6 +109,9 @@ export const KEYS = {
   node: ['node', node],
   'log-format': ['logFormat', oneOf('text', 'json')],
   'event-key': ['eventKey', text],
+  'tick-interval': ['tickInterval', interval],
+  'stop-timeout': ['stopTimeout', time],
+  'http-port': ['httpPort', port],
 } as const satisfies Readonly<Record<string, readonly [keyof Config, Reader<unknown>]>>;
 
 export type Key = keyof typeof KEYS;

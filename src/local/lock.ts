@@ -32,8 +32,13 @@ const LOOK_AGAIN = 20;
  * Takes the lock, waiting for it if nobody waits yet.
  * The waiter frees its place after it has the lock and before the caller reads its inbox: whoever finds
  * the place taken may leave, because the one that waits reads after this moment.
+ * Whoever is told to stop does not wait on.
  */
-export async function takeTurn(stateDir: string, name = 'execute'): Promise<Turn> {
+export async function takeTurn(
+  stateDir: string,
+  options: { readonly name?: string; stopping?(): boolean } = {},
+): Promise<Turn> {
+  const { name = 'execute', stopping = () => false } = options;
   ensureStateDir(stateDir);
   const first = await attempt(stateDir, name);
   if (first !== undefined) return first;
@@ -43,6 +48,7 @@ export async function takeTurn(stateDir: string, name = 'execute'): Promise<Turn
     for (;;) {
       const turn = await attempt(stateDir, name, true);
       if (turn !== undefined) return turn;
+      if (stopping()) return { kind: 'busy', reason: 'told to stop while another one runs' };
       await sleep(LOOK_AGAIN);
     }
   } finally {

@@ -58,6 +58,8 @@ export interface Watched<T> {
   readonly value: T;
   /** For the next query; 0 when Consul gave none. */
   readonly index: number;
+  /** The same as Consul wrote it: of user events it is a hash of 64 bits, more than a number holds. */
+  readonly mark: string;
 }
 
 export interface Client {
@@ -157,7 +159,8 @@ export function openClient(config: Config): Client {
         { headers: Record<string, string> } | undefined,
         T,
       ];
-      return { value, index: Number(response?.headers['x-consul-index'] ?? 0) };
+      const mark = response?.headers['x-consul-index'] ?? '';
+      return { value, index: Number(mark || 0), mark };
     } catch (error) {
       options.signal?.throwIfAborted();
       throw translate(error, what, address);
@@ -200,16 +203,16 @@ export function openClient(config: Config): Client {
       }
     },
     async watchKey(key, options) {
-      const { value, index } = await watchCall<Item | undefined>(`watch ${key}`, options, (c, o) =>
+      const seen = await watchCall<Item | undefined>(`watch ${key}`, options, (c, o) =>
         c.kv.get({ key, ...o }),
       );
-      return { value: value === undefined ? undefined : entryOf(value), index };
+      return { ...seen, value: seen.value === undefined ? undefined : entryOf(seen.value) };
     },
     async watchTree(prefix, options) {
-      const { value, index } = await watchCall<Item[] | undefined>(`watch ${prefix}`, options, (c, o) =>
+      const seen = await watchCall<Item[] | undefined>(`watch ${prefix}`, options, (c, o) =>
         c.kv.get({ key: prefix, recurse: true, ...o }),
       );
-      return { value: (value ?? []).map(entryOf), index };
+      return { ...seen, value: (seen.value ?? []).map(entryOf) };
     },
     async put(key, value, options = {}) {
       const written = await call<boolean | undefined>(

@@ -20,8 +20,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   local: ['config', 'schedule', 'run'],
   operations: ['config', 'schedule', 'run', 'local'],
   handlers: ['config', 'schedule', 'run', 'store', 'local', 'operations'],
-  commands: ['config', 'schedule', 'run', 'store', 'local', 'operations', 'handlers'],
   drivers: ['config', 'schedule', 'run', 'store', 'local', 'operations', 'handlers'],
+  commands: ['config', 'schedule', 'run', 'store', 'local', 'operations', 'handlers', 'drivers'],
   cli: ['config', 'schedule', 'run', 'store', 'local', 'operations', 'handlers', 'commands', 'drivers'],
   // The process around cli: nothing imports it.
   main: ['cli'],
