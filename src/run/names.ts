@@ -33,7 +33,12 @@ export function idFault(id: unknown): string | undefined {
 
 /** A name as it may be shown in a message: quoted, control characters escaped, shortened. */
 export function shown(name: unknown): string {
-  const text = JSON.stringify(name) ?? String(name);
+  const json = JSON.stringify(name) ?? String(name);
+  // JSON leaves these as they are: C1 codes steer terminals, line separators break lines of logs.
+  const text = json.replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
   return text.length > 80 ? `${text.slice(0, 77)}…"` : text;
 }
 
