@@ -8,7 +8,7 @@ import { stop } from './stopping.js';
 import { restOfPool, totalTargets } from './targets.js';
 import { duration, left } from './time.js';
 import type { Decision, Release, StepState } from './types.js';
-import { approved, changedOr, gate, type View, withoutGate } from './view.js';
+import { approved, changedOr, gate, GATES, heldByOperator, type View, withoutGate } from './view.js';
 
 export function running(view: View): Decision {
   const { run, spec, step, observed, now, skew } = view;
@@ -60,9 +60,9 @@ export function running(view: View): Decision {
   if (pool.length === 0 || size === 0)
     return endStep({ ...run, step: marked.step }, endOf(marked, verdicts), now);
 
-  if (observed.control?.pause) return gate(marked, 'paused');
+  if (observed.control?.pause) return gate(marked, GATES.paused);
   if (spec.canary !== undefined && step.batches.length === 1 && spec.approve && !approved(view)) {
-    return gate(marked, 'canary done: waiting for approval');
+    return gate(marked, GATES.canary);
   }
   return release(marked, pool.slice(0, size), false);
 }
@@ -104,7 +104,7 @@ function joining(view: View): string[] {
 }
 
 function release(view: View, nodes: readonly string[], joins: boolean): Decision {
-  const { run, step } = view;
+  const { run, step, now } = view;
   const last = step.batches.length - 1;
   const batches = joins
     ? step.batches.map((size, at) => (at === last ? size + nodes.length : size))
@@ -112,6 +112,7 @@ function release(view: View, nodes: readonly string[], joins: boolean): Decision
   const targets = [...step.targets, ...nodes];
   const next: StepState = {
     ...withoutGate(step),
+    ...(heldByOperator(step) ? { since: now } : {}),
     targets,
     batches,
     marks: downMarks(view, nodes, step.marks),

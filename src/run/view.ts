@@ -19,6 +19,17 @@ export function write(run: Run): Decision {
   return { kind: 'write', run, reports: [], releases: [] };
 }
 
+const PAUSED = 'paused';
+const APPROVAL = 'waiting for approval';
+const CANARY = 'canary done: waiting for approval';
+
+/** The gates of operators. While one is closed no time runs against the step: it begins anew when the gate opens. */
+export const GATES = { paused: PAUSED, approval: APPROVAL, canary: CANARY } as const;
+
+export function heldByOperator(step: StepState): boolean {
+  return step.gate === PAUSED || step.gate === APPROVAL || step.gate === CANARY;
+}
+
 /** Holds the phase and notes why, once, so that `status` can tell. */
 export function gate(view: View, reason: string, until?: number): Decision {
   const { run, step } = view;

@@ -5,16 +5,15 @@ import { endStep } from './sections.js';
 import { eligible } from './targets.js';
 import { duration, left } from './time.js';
 import type { Decision, Run, StepSpec, StepState } from './types.js';
-import { approved, gate, type View, where, withoutGate, write } from './view.js';
+import { approved, gate, GATES, heldByOperator, type View, where, withoutGate, write } from './view.js';
 
 export function waiting(view: View): Decision {
   const { run, spec, step, observed, now, skew } = view;
   const when = stepsCondition(run, spec);
   if (when !== undefined) return endStep(run, { status: 'skip', reason: when }, now);
-  if (observed.control?.pause) return gate(view, 'paused');
-  if (spec.approve && spec.canary === undefined && !approved(view)) return gate(view, 'waiting for approval');
-  // A pause or an approval holds the clock: the step's waiting time starts when the gate opens.
-  if (step.gate === 'paused' || step.gate === 'waiting for approval') {
+  if (observed.control?.pause) return gate(view, GATES.paused);
+  if (spec.approve && spec.canary === undefined && !approved(view)) return gate(view, GATES.approval);
+  if (heldByOperator(step)) {
     return write({ ...run, step: { ...withoutGate(step), since: now } });
   }
   const rest = left(step.since, spec.startTimeout, now, skew);

@@ -258,3 +258,19 @@ test('a target that leaves the catalog stays a target, and makes no room', (t) =
   t.deepEqual(left.step.targets, ['a', 'b']);
   t.is(say(left, { nodes: ['b', 'c'], outcomes: { b: 'success' } }), 'wait: targets are at work');
 });
+
+for (const [what, spec, held, free] of [
+  ['paused', { serial: [{ count: 1 }] }, { pause: true }, { pause: false }],
+  ['an approval after the canary', { canary: 1, approve: true as const }, {}, { approve: { 0: 1 } }],
+] as const) {
+  test(`step_timeout does not run while a step is held between batches: ${what}`, (t) => {
+    const HOUR = 3_600_000;
+    const look = { nodes: ['a', 'b'], outcomes: { a: 'success' } } as const;
+    const run = next(runOf([spec], { step: at('a') }), { ...look, control: held });
+    t.is(say(run, { ...look, control: held, after: 50 * HOUR }), `wait: ${run.step.gate}`);
+    const freed = { ...look, control: free, after: 50 * HOUR };
+    t.is(say(run, freed), 'release b (1 1)');
+    t.is(say(next(run, freed), freed), 'wait: targets are at work');
+    t.regex(say(next(run, freed), { ...freed, after: 51 * HOUR }), /^stop timeout/);
+  });
+}
