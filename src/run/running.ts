@@ -37,7 +37,7 @@ export function running(view: View): Decision {
   if (missing.length > 0) return { kind: 'assign', releases: missing };
 
   const joiners = joining(marked);
-  if (joiners.length > 0 && !halted(view)) return release(marked, joiners, true);
+  if (joiners.length > 0 && !halted(marked, failed, total)) return release(marked, joiners, true);
 
   const held = open.filter((node) => verdicts.get(node)?.kind === 'held');
   if (held.length > 0 && held.length === open.length) {
@@ -126,8 +126,8 @@ function release(view: View, nodes: readonly string[], joins: boolean): Decision
 }
 
 /** No more targets are released: paused, or a failure has already decided the step. */
-function halted(view: View): boolean {
-  return view.observed.control?.pause === true;
+function halted(view: View, failed: number, total: number): boolean {
+  return view.observed.control?.pause === true || fatalFailures(view, failed, total);
 }
 
 /** The soonest instant at which time alone changes something for these targets. */

@@ -140,6 +140,27 @@ const BATCHES: readonly [
     'release a (2)',
   ],
   [
+    'but not when a failure has decided the step',
+    {},
+    ['b c'],
+    { nodes: ['a', 'b', 'c'], outcomes: { b: 'error', c: 'inprogress' } },
+    'wait: targets are at work',
+  ],
+  [
+    'and is named then among those not started',
+    {},
+    ['b'],
+    { nodes: ['a', 'b'], outcomes: { b: 'error' } },
+    '0 error: b: error; 1 not started, end error: step 0 t0: b: error; 1 not started',
+  ],
+  [
+    'it does when failures are ignored',
+    { ignoreErrors: true },
+    ['b'],
+    { nodes: ['a', 'b'], outcomes: { b: 'error' } },
+    'release a (2)',
+  ],
+  [
     'but not with run_once',
     { runOnce: true },
     ['b'],
