@@ -54,6 +54,11 @@ export function waiting(view: View): Decision {
     spec,
     run.id,
   );
+  // One target stands for all: rather one that can be reached.
+  if (spec.runOnce) {
+    const alive = new Set(pool.filter((candidate) => candidate.alive).map((candidate) => candidate.node));
+    names.sort((a, b) => Number(alive.has(b)) - Number(alive.has(a)));
+  }
   const first = names.slice(0, batchSize(spec, 0, names.length));
   const next: StepState = {
     phase: 'running',

@@ -37,6 +37,8 @@ const TABLE: readonly Row[] = [
   ['a target whose agent is down is a target', {}, { nodes: ['a down', 'b'] }, 'release a b (2)'],
   // run_once, order, batches
   ['run_once takes one', { runOnce: true }, { nodes: ['b', 'a', 'c'] }, 'release a (1)'],
+  ['run_once takes one that is up', { runOnce: true }, { nodes: ['a down', 'c', 'b'] }, 'release b (1)'],
+  ['run_once, all down', { runOnce: true }, { nodes: ['b down', 'a down'] }, 'release a (1)'],
   ['reverse order', { order: 'reverse_sorted' }, { nodes: ['b', 'a', 'c'] }, 'release c b a (3)'],
   ['serial: 2', { serial: [{ count: 2 }] }, { nodes: ['a', 'b', 'c'] }, 'release a b (2)'],
   ['serial: 50%', { serial: [{ percent: 50 }] }, { nodes: ['a', 'b', 'c'] }, 'release a (1)'],
