@@ -8,7 +8,7 @@ import { stop } from './stopping.js';
 import { restOfPool, totalTargets } from './targets.js';
 import { duration, left } from './time.js';
 import type { Decision, Release, StepState } from './types.js';
-import { approved, changedOr, gate, GATES, heldByOperator, type View, withoutGate } from './view.js';
+import { approved, changedOr, gate, GATES, heldByOperator, type View, withoutGate, write } from './view.js';
 
 export function running(view: View): Decision {
   const { run, spec, step, observed, now, skew } = view;
@@ -46,8 +46,11 @@ export function running(view: View): Decision {
       `${held.join(', ')} lost: waiting for an operator (approve runs it again, cancel ends the run)`,
     );
   }
-  if (open.length > 0)
+  if (open.length > 0) {
+    // An operator let a lost one run again.
+    if (step.gate !== undefined) return write({ ...run, step: withoutGate(marked.step) });
     return changedOr(marked, { kind: 'wait', why: 'targets are at work', ...untilNext(marked, open) });
+  }
 
   // Every target released so far is done.
   if (observed.candidates === undefined && !spec.runOnce) {

@@ -347,6 +347,15 @@ test('a further attempt follows the lost outcome that was seen', (t) => {
   t.deepEqual(decision, { kind: 'assign', releases: [{ node: 'a', attempt: 2, outcomeIndex: 7 }] });
 });
 
+test('the gate of a held one opens when it runs again', (t) => {
+  const look = { nodes: ['a'], outcomes: lost(1), claims: {} } as const;
+  const run = next(runOf([{ onLost: 'hold' }], { step: at('a') }), look);
+  t.regex(run.step.gate ?? '', /^a lost/);
+  const again = { ...look, claims: { a: 'free' }, control: { approve: { '0/hold': 2 } } } as const;
+  t.is(say(run, again), 'gate opens');
+  t.is(say(next(run, again), again), 'wait: targets are at work');
+});
+
 test('one that is held waits for the others first', (t) => {
   const run = runOf([{ onLost: 'hold' }], { step: at('a b') });
   const look = { nodes, outcomes: { ...lost(1), b: 'inprogress' } } as const;
