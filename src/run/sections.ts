@@ -56,6 +56,8 @@ export function firstStep(run: Pick<Run, 'steps' | 'rerun'>): number {
 function follow(run: Run, section: Section): { run: Run; no?: number } {
   const after = (wanted: Section) =>
     run.steps.find((step) => step.section === wanted && step.no > run.current)?.no;
+  // A second cancel leaves out the `always` steps as well, whenever it came.
+  if ((run.cancelled?.count ?? 0) > 1) return { run };
   const lastFailed = failedAt(run, run.current);
   if (section === 'main' && run.cancelled === undefined) {
     const no = lastFailed ? after('rescue') : after('main');
@@ -69,7 +71,6 @@ function follow(run: Run, section: Section): { run: Run; no?: number } {
     const rescued: Run = failure === undefined ? run : { ...mended, rescued: failure };
     return withNo(rescued, after('always'));
   }
-  if (section === 'always' && (run.cancelled?.count ?? 0) > 1) return { run };
   return withNo(run, after('always'));
 }
 

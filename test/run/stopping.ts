@@ -189,6 +189,17 @@ test('a first cancel in an always step lets it finish, a second ends it', (t) =>
   );
 });
 
+test('a second cancel before the always steps leaves them out', (t) => {
+  const run = runOf([{}, { section: 'always' }]);
+  t.is(say(run, { control: { cancel: 2 } }), '0 cancelled: cancelled, end cancelled: step 0 t0: cancelled');
+  const stopping = after({ ...run, step: at('a') }, { control: once }, { control: { cancel: 2 } });
+  t.deepEqual(stopping.cancelled, { no: 0, count: 2 });
+  t.regex(
+    say(stopping, { outcomes: { a: 'cancelled' }, claims: {}, control: { cancel: 2 } }),
+    /^0 cancelled: cancelled, end cancelled/,
+  );
+});
+
 test('a cancel while rescue steps run ends them, and the failure stays', (t) => {
   const run = runOf([{}, { section: 'rescue' }, { section: 'rescue' }, { section: 'always' }], {
     current: 1,
