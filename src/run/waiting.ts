@@ -80,10 +80,15 @@ export function waiting(view: View): Decision {
 function stepsCondition(run: Run, spec: StepSpec): string | undefined {
   for (const [task, statuses] of Object.entries(spec.when?.steps ?? {})) {
     const earlier = run.ended.filter((end) => run.steps[end.no]?.task === task).at(-1);
-    const status = earlier?.status ?? 'none';
+    const status = earlier?.status ?? (passedOver(run, task) ? 'success' : 'none');
     if (!statuses.includes(status)) return `when: step ${task} ended ${status}, not ${statuses.join(' or ')}`;
   }
   return undefined;
+}
+
+/** A rerun begins behind this step: it counts as it must have been for the run to come so far. */
+function passedOver(run: Run, task: string): boolean {
+  return run.steps.some((step) => step.task === task && step.no < (run.rerun?.From ?? 0));
 }
 
 /** Which `wait_for` gate is closed, in words; undefined when all are open. */

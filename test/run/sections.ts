@@ -129,6 +129,13 @@ for (const [what, done, nodes, expected] of REDO) {
   });
 }
 
+test('rerun: steps before its first one count as successful for when.steps', (t) => {
+  const run = (wanted: string[]) =>
+    runOf([{ task: 'prepare' }, { when: { steps: { prepare: wanted } } }], { current: 1, rerun: rerun(1) });
+  t.is(say(run(['success']), { nodes: ['a'] }), 'release a (1)');
+  t.regex(say(run(['error']), { nodes: ['a'] }), /^1 skip: when: step prepare ended success, not error/);
+});
+
 test('rerun: one that is done does not join either', (t) => {
   const run = runOf([{}], { step: at('b'), rerun: rerun(0, { 0: ['a'] }) });
   t.is(say(run, { nodes: ['a', 'b'], outcomes: { b: 'success' } }), '0 success, end success');
