@@ -7,7 +7,7 @@ import { type ConsulEvent, parseEvents } from '../src/run/events.js';
 import { shown } from '../src/run/names.js';
 import { concurrencyOf, definitionsOf } from '../src/run/plan.js';
 import type { QueuedEvent } from '../src/run/types.js';
-import { push as pushToQueue } from '../src/store/queue.js';
+import { knownIds, push as pushToQueue } from '../src/store/queue.js';
 import { patiently, PUSH } from '../src/store/retry.js';
 import type { Context, ScheduleSet } from './context.js';
 
@@ -71,12 +71,13 @@ async function take(
     else if (dismissedBefore.has(checked.id)) outcome.known.push(checked.id);
     else authentic.push(checked);
   }
-  if (authentic.length === 0) return;
+  const fresh = await withoutKnown(context, authentic, outcome);
+  if (fresh.length === 0) return;
   const set = await context.schedules();
   const defined: ConsulEvent[] = [];
   const undefinedIds: string[] = [];
   const unclear: ConsulEvent[] = [];
-  for (const event of authentic) {
+  for (const event of fresh) {
     if (definitionsOf(set.schedules, event.name).length > 0) defined.push(event);
     else if (set.problems.length > 0) unclear.push(event);
     else {
@@ -115,6 +116,32 @@ async function queue(
     // Whatever went wrong: until it is queued the event is in nobody's hands but ours.
     keepAll(context, defined, outcome, messageOf(error));
     if (!(error instanceof UnreachableError)) throw error;
+  }
+}
+
+/** As many as a watch hands over; a larger call is no repetition of what others pushed. */
+const LOOKED_UP = 256;
+
+/**
+ * Leaves out what others have pushed: on most nodes that is everything, and the schedule files need not be
+ * read for it. When Consul does not answer nothing is left out: the push itself decides.
+ */
+async function withoutKnown(
+  context: Context,
+  events: readonly ConsulEvent[],
+  outcome: PushOutcome,
+): Promise<readonly ConsulEvent[]> {
+  if (events.length === 0 || events.length > LOOKED_UP) return events;
+  try {
+    const known = await knownIds(
+      context.client,
+      events.map((event) => event.id),
+    );
+    outcome.known.push(...events.filter((event) => known.has(event.id)).map((event) => event.id));
+    return events.filter((event) => !known.has(event.id));
+  } catch (error) {
+    context.log.debug(`what is known already was not looked up: ${messageOf(error)}`);
+    return events;
   }
 }
 

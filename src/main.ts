@@ -17,7 +17,13 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 // Whoever started us may be gone (a task may restart Consul): what we say to it is then lost, we go on.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
-const code = await main({
+/** What was written must reach its reader; what still hangs (a socket, a timer) must not keep us. */
+function end(code: number): void {
+  process.exitCode = code;
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
+}
+
+void main({
   argv: process.argv.slice(2),
   env: process.env,
   signal: stop.signal,
@@ -38,7 +44,4 @@ const code = await main({
       return Buffer.concat(chunks).toString('utf8');
     },
   },
-});
-process.exitCode = code;
-// What was written must reach its reader; what still hangs (a socket, a timer) must not keep us.
-process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
+}).then(end);

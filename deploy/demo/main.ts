@@ -67,6 +67,10 @@ async function demonstrate(cluster: Cluster): Promise<boolean> {
 }
 
 async function main(): Promise<number> {
+  // The shell may speak to a Consul of its own: nothing of the demo may.
+  for (const name of Object.keys(process.env)) {
+    if (/^(CONSUL_(?!BIN$)|METRONOME_)/.test(name)) delete process.env[name];
+  }
   const start = performance.now();
   const elapsed = () => `${((performance.now() - start) / 1000).toFixed(1)} s`;
   say('metronome demo: one Consul event, in order, over five nodes (all on this machine)');

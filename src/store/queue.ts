@@ -57,6 +57,25 @@ export async function push(client: Client, events: readonly QueuedEvent[]): Prom
   return outcomes;
 }
 
+/**
+ * Which of these ids are in the queue or have a result already: one request for 32 of them, and none of them
+ * writes. For a node that only repeats what others have pushed; `push` decides for the others.
+ */
+export async function knownIds(client: Client, ids: readonly string[]): Promise<Set<string>> {
+  const known = new Set<string>();
+  for (let at = 0; at < ids.length; at += TXN_OPS / 2) {
+    const chunk = ids.slice(at, at + TXN_OPS / 2);
+    const result = await client.txn(
+      chunk.flatMap((id): Op[] => [
+        { verb: 'check-not-exists', key: client.keys.result(id) },
+        { verb: 'check-not-exists', key: client.keys.queued(id) },
+      ]),
+    );
+    if (!result.ok) for (const op of result.failed) known.add(chunk[Math.floor(op / 2)] as string);
+  }
+  return known;
+}
+
 /** The queue in order, and the keys in it that cannot be read. */
 export async function readQueue(client: Client): Promise<{ queue: Queued[]; broken: Broken[] }> {
   const queue: Queued[] = [];
