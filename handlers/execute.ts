@@ -85,8 +85,10 @@ function nameOf(incoming: Incoming): string {
 /** A handler that was killed leaves its tasks behind: they end before anything else, and their claim is free at once. */
 async function endFormerTasks(context: Context): Promise<void> {
   const { stateDir } = context.config;
-  const { endLeftovers } = await import('../src/operations/leftovers.js');
+  const { endLeftovers, recordedClaims } = await import('../src/operations/leftovers.js');
   await endLeftovers(stateDir, { grace: 5000, log: context.log });
+  // A task that could not be ended keeps its session for as long as that lives.
+  if (recordedClaims(stateDir).length > 0) return;
   // Nothing runs here now, so what stands there is nobody's.
   rmSync(join(stateDir, 'work'), { recursive: true, force: true });
   // Only now: nobody may call a task lost while it runs.

@@ -102,6 +102,11 @@ export async function endLeftovers(
   return ended;
 }
 
+/** Claims whose tasks may still run: those of a living handler, and those that could not be ended. */
+export function recordedClaims(stateDir: string): string[] {
+  return recordsIn(stateDir).flatMap((name) => read(join(folderOf(stateDir), name))?.claim ?? []);
+}
+
 /** The process group only if it is still the same one: its number may be used again. */
 function stillOurs({ mark, pid, startTime }: RecordedGroup): Group {
   if (pid === undefined) return { mark };

@@ -22,6 +22,8 @@ interface Teardown {
 export interface WorldOptions {
   /** Three nodes: step 0 runs on the first, step 1 on the second and third, step 2 on the first. */
   readonly nodes: readonly [Address, Address, Address];
+  /** Through whose agent the test itself looks; default the first node's. */
+  readonly by?: Address;
   /** Text below `default.step`, two spaces deeper, e.g. `lost_grace: 300ms`. */
   readonly step?: readonly string[];
   /** What the tasks do between noting start and end; shell. */
@@ -63,19 +65,19 @@ export class World {
   readonly nodes: WorldOptions['nodes'];
   /** Lines that handlers in this process logged. */
   readonly lines: string[] = [];
+  readonly #by: Address;
   readonly #contexts = new Map<string, Context>();
 
   constructor(t: Teardown, options: WorldOptions & { services: Services }) {
     this.nodes = options.nodes;
+    this.#by = options.by ?? options.nodes[0];
     chmodSync(this.folder, 0o755);
     mkdirSync(join(this.folder, 'pattern'));
     writeFileSync(this.notes, '');
     writeFileSync(this.schedule, scheduleText(options, this.notes));
     t.teardown(async () => {
       for (const context of this.#contexts.values()) context.client.close();
-      await consulApi(options.nodes[0])
-        .kvDeleteTree(this.prefix)
-        .catch(() => {});
+      await this.api.kvDeleteTree(this.prefix).catch(() => {});
       rmSync(this.folder, { recursive: true, force: true });
     });
   }
@@ -90,7 +92,7 @@ export class World {
     return join(this.folder, `state-${node.name}`);
   }
   get api() {
-    return consulApi(this.nodes[0]);
+    return consulApi(this.#by);
   }
 
   /** A context in this process. `own` replaces settings and makes it a new one. */
