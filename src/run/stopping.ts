@@ -22,9 +22,10 @@ export function stopping(view: View): Decision {
   const why = step.stop ?? { status: 'cancelled' as const, reason: 'cancelled', since: step.since };
   if (observed.claims === undefined) return { kind: 'wait', why: 'the claims were not looked at' };
   const marked: View = { ...view, step: { ...step, marks: marksNow(view) } };
+  const { seen } = why;
   const settlements: Settlement[] = [];
   const held: string[] = [];
-  const overdue = left(why.since, spec.grace + spec.lostGrace + OBEDIENCE, now, skew) === 0;
+  const overdue = seen !== undefined && left(seen, spec.grace + spec.lostGrace + OBEDIENCE, now, skew) === 0;
   for (const node of step.targets) {
     const outcome = observed.outcomes.get(node);
     const claim = observed.claims.get(node);
@@ -52,6 +53,8 @@ export function stopping(view: View): Decision {
     }
   }
   if (settlements.length > 0) return { kind: 'settle', settlements };
+  if (held.length > 0 && seen === undefined)
+    return write({ ...run, step: { ...marked.step, stop: { ...why, seen: now } } });
   if (held.length > 0)
     return changedOr(marked, { kind: 'wait', why: `${list(held)} still at work`, until: 1000 });
   return endStep(run, { status: why.status, reason: why.reason }, now);

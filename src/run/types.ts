@@ -119,7 +119,13 @@ export interface StepState {
   /** Nodes left out by `when`, with the reason. */
   readonly skipped?: Readonly<Record<string, string>>;
   readonly marks: Readonly<Record<string, Mark>>;
-  readonly stop?: { readonly status: FinalStatus; readonly reason: string; readonly since: Stamp };
+  readonly stop?: {
+    readonly status: FinalStatus;
+    readonly reason: string;
+    readonly since: Stamp;
+    /** When somebody first saw it stopping: `since` is older, if whoever wrote it slept in between. */
+    readonly seen?: Stamp;
+  };
   /** When the last batch was complete; the canary's healthy time and approval count from it. */
   readonly batchDone?: Stamp;
   /** A gate that holds the phase, in words; what `status` shows. */

@@ -2,9 +2,10 @@ import test from 'ava';
 import type { FinalStatus, Run } from '../../src/run/types.js';
 import { after, at, decide, type Look, next, runOf, say, START } from './_look.js';
 
+const begun = { at: START, by: 'here' };
 const stopped = (status: FinalStatus, reason: string, batches = 'a b'): Run =>
   runOf([{}, {}], {
-    step: { ...at(batches), phase: 'stopping', stop: { status, reason, since: { at: START, by: 'here' } } },
+    step: { ...at(batches), phase: 'stopping', stop: { status, reason, since: begun, seen: begun } },
   });
 const timeout = stopped('timeout', 'too long');
 const cancelled = stopped('cancelled', 'cancelled');
@@ -78,10 +79,8 @@ test('step_timeout: stop, settle, end', (t) => {
   t.deepEqual(run.step.stop, { status: 'timeout', reason, since: { at: START + hour, by: 'here' } });
   const look = { outcomes: { a: 'inprogress' }, claims: { a: 'held', b: 'free' }, after: hour } as const;
   t.is(say(run, look), `settle b timeout: did not start in time: ${reason}`);
-  t.is(
-    say(run, { ...look, outcomes: { a: 'inprogress', b: 'timeout' }, claims: { a: 'held' } }),
-    'wait: a still at work',
-  );
+  const working = { ...look, outcomes: { a: 'inprogress', b: 'timeout' }, claims: { a: 'held' } } as const;
+  t.is(say(next(run, working), working), 'wait: a still at work');
   t.is(
     say(run, { outcomes: { a: 'timeout', b: 'timeout' }, claims: {}, after: hour }),
     `0 timeout: ${reason}, end timeout: step 0 t0: ${reason}`,
@@ -99,8 +98,22 @@ test('one whose claim nobody holds is lost after lost_grace', (t) => {
 test('one that does not obey is written off in the end', (t) => {
   const look = { outcomes: { a: 'inprogress', b: 'success' }, claims: { a: 'held' } } as const;
   const overdue = 10_000 + 60_000 + 120_000;
-  t.is(say(timeout, { ...look, after: overdue - 1 }), 'wait: a still at work');
-  t.is(say(timeout, { ...look, after: overdue }), 'settle a lost by force: lost');
+  const run = timeout;
+  t.is(say(run, { ...look, after: overdue - 1 }), 'wait: a still at work');
+  t.is(say(run, { ...look, after: overdue }), 'settle a lost by force: lost');
+});
+
+test('its time begins when the step is seen stopping: who wrote that may have slept before he did', (t) => {
+  const look = {
+    outcomes: { a: 'inprogress', b: 'success' },
+    claims: { a: 'held' },
+    after: 900_000,
+  } as const;
+  const { seen: _, ...unseen } = timeout.step.stop as NonNullable<Run['step']['stop']>;
+  const run = next({ ...timeout, step: { ...timeout.step, stop: unseen } }, look);
+  t.deepEqual(run.step.stop?.seen, { at: START + 900_000, by: 'here' });
+  t.is(say(run, look), 'wait: a still at work');
+  t.is(say(run, { ...look, after: 900_000 + 190_000 }), 'settle a lost by force: lost');
 });
 
 test('many still at work are not all named', (t) => {
@@ -143,11 +156,10 @@ test('cancel while stopping is noted, and the failure keeps its name', (t) => {
 });
 
 test('the same cancel is obeyed once', (t) => {
-  const run = after(runOf([{}], { step: at('a') }), { control: once });
-  t.is(
-    say(run, { outcomes: { a: 'inprogress' }, claims: { a: 'held' }, control: once }),
-    'wait: a still at work',
-  );
+  const look = { outcomes: { a: 'inprogress' }, claims: { a: 'held' }, control: once } as const;
+  const run = after(runOf([{}], { step: at('a') }), look, look);
+  t.deepEqual(run.cancelled, { no: 0, count: 1 });
+  t.is(say(run, look), 'wait: a still at work');
 });
 
 test('cancel weighs more than pause and approval', (t) => {
