@@ -123,6 +123,7 @@ export function watch(world: World): Watch {
     if (size > limitOf(run, batch)) fail(`${run.id}/${run.current}: batch ${batch} has ${size} targets`);
     if (batch > 0) {
       allDone(before, before.run.step.targets);
+      allSettled(before, spec);
       const bad = badNodes(before, spec);
       if (spec.canary !== undefined && batch === 1 && bad.length > 0 && !spec.ignoreErrors)
         fail(`${run.id}/${run.current} goes on after a failed canary`);
@@ -151,20 +152,30 @@ export function watch(world: World): Watch {
       );
     if (before.run.steps[run.current] === undefined) return;
     allDone(before, run.step.targets);
-    const after =
-      world.run(run.id)?.value ?? (world.consul.get(`results/${run.id}`)?.value as { run: Run }).run;
-    const end = after.ended.find((one) => one.no === run.current);
+    const result = world.consul.get(`results/${run.id}`)?.value as { run: Run } | undefined;
+    const after = world.run(run.id)?.value ?? result?.run;
+    const end = after?.ended.find((one) => one.no === run.current);
     if (end === undefined) fail(`${run.id}/${run.current} has no end`);
     const spec = run.steps[run.current] as StepSpec;
     const bad = badNodes(before, spec);
     if (end?.status === 'success' && bad.length > 0 && spec.maxFailPercentage === undefined)
       fail(`${run.id}/${run.current} ended with success though ${bad.join()} failed`);
+    if (end?.status === 'success') allSettled(before, spec);
     world.count(`step ${end?.status}${end?.ignored ? ' ignored' : ''}`);
   }
 
   function allDone({ run, outcomes }: Remembered, nodes: readonly string[]): void {
     const open = nodes.filter((node) => (outcomes.get(node)?.status ?? 'inprogress') === 'inprogress');
     if (open.length > 0) fail(`${run.id}/${run.current} goes on while ${open.join()} have no result`);
+  }
+
+  /** With a health check a step goes on when all that succeeded have been healthy for long enough. */
+  function allSettled({ run, outcomes }: Remembered, spec: StepSpec): void {
+    if (spec.healthCheck === undefined) return;
+    const open = run.step.targets.filter(
+      (node) => outcomes.get(node)?.status === 'success' && !run.step.marks[node]?.settled,
+    );
+    if (open.length > 0) fail(`${run.id}/${run.current} goes on though ${open.join()} may not be healthy`);
   }
 
   function badNodes({ outcomes, run }: Remembered, spec: StepSpec): string[] {

@@ -133,7 +133,8 @@ export class World {
 
   control(id: string): { value: Control; index: number } {
     const entry = this.consul.get(`control/${id}`);
-    return { value: (entry?.value ?? {}) as Control, index: entry?.modified ?? 0 };
+    const value = entry?.value as Control | undefined;
+    return { value: value ?? {}, index: entry?.modified ?? 0 };
   }
 
   candidates(spec: { readonly service?: string; readonly tag?: string }): Candidate[] {

@@ -9,11 +9,8 @@ import { at, brief, decide, node, runOf, say } from './_look.js';
  */
 function play(main: string, rescue = '', always = ''): string {
   const letters = [...main, ...rescue, ...always];
-  const sections = [
-    ...[...main].map(() => 'main' as Section),
-    ...[...rescue].map(() => 'rescue' as Section),
-    ...[...always].map(() => 'always' as Section),
-  ];
+  const of = (letters: string, section: Section): Section[] => [...letters].map(() => section);
+  const sections = [...of(main, 'main'), ...of(rescue, 'rescue'), ...of(always, 'always')];
   let run: Run = runOf(sections.map((section) => ({ section })));
   const order: number[] = [];
   for (;;) {
