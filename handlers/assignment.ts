@@ -14,6 +14,8 @@ import {
   finish,
   type Incoming,
 } from '../src/store/inbox.js';
+import { configValuesOf, substitute, variablesOf } from '../src/schedule/variables.js';
+import { forgetPendingReboot } from '../src/operations/reboot-record.js';
 import { decodeOutcome } from '../src/store/documents.js';
 import { writeLog } from '../src/store/results.js';
 import { type Patience, patiently } from '../src/store/retry.js';
@@ -25,6 +27,7 @@ import type { Finished } from './look.js';
 import { agentServicesSettled } from './services.js';
 import type { Context } from './context.js';
 import { type Lease, openLease } from './lease.js';
+import { claimAfterReboot, logBefore, pendingRebootOf, placeOf, publishLog, tellOfReboot } from './reboot.js';
 import { taskConsul } from './task-consul.js';
 
 export type Execution =
@@ -33,7 +36,9 @@ export type Execution =
   /** Nothing to do with it: its run is over, or somebody else settled it. */
   | { readonly kind: 'gone' }
   /** Not now: held by another session, or its outcome is to be judged by dispatch. */
-  | { readonly kind: 'later' };
+  | { readonly kind: 'later' }
+  /** The machine is going down; the task goes on when it is back. */
+  | { readonly kind: 'rebooting' };
 
 /** Tasks shorter than this are not worth a hanging request that listens for a cancel (ms). */
 const LISTEN_AFTER = 1000;
@@ -68,6 +73,7 @@ export async function executeAssignment(
   lease.current ??= await patiently(() => openLease(context, node), patience);
   const claimed = await takeClaim(context, node, incoming, lease.current);
   if (claimed === 'gone') {
+    forgetPendingReboot(placeOf(context, incoming));
     await discard(client, node, incoming);
     return { kind: 'gone' };
   }
@@ -75,6 +81,10 @@ export async function executeAssignment(
   const what = `event ${incoming.assignment.event} (${incoming.id}) step ${incoming.no} ${incoming.assignment.task}`;
   log.info(`${what} starts here`);
   const ending = await perform(context, claimed.claim, incoming, claimed.run, lease.current, look);
+  if (ending === 'rebooting') {
+    log.info(`${what} goes on here when the machine is back`);
+    return { kind: 'rebooting' };
+  }
   if (typeof ending === 'string') {
     log.warn(`${what}: the claim was given away; the task was ended and its result is not written`);
     return { kind: 'gone' };
@@ -113,7 +123,8 @@ async function tryClaim(
   let runIndex = assignment.runIndex ?? incoming.createIndex;
   let outcomeIndex: number | undefined;
   let run: Run | undefined;
-  let blind = assignment.attempt === 1 && !assignment.hasData && !tried.once;
+  const resumes = pendingRebootOf(context, incoming) !== undefined;
+  let blind = assignment.attempt === 1 && !assignment.hasData && !tried.once && !resumes;
   for (let attempt = 0; attempt < 20; attempt += 1) {
     if (!blind) {
       // Read what the claim checks: a conflict said that something of it had changed.
@@ -133,8 +144,15 @@ async function tryClaim(
         // The answer to our own claim never came; it was we.
         return { claim: claimOf(context, node, incoming, lease.session), run: read.run };
       }
-      if (assignment.attempt === 1 && outcome !== undefined) return 'later';
+      // This node's own attempt, at work when its machine went down: the record on its disk proves it.
+      const back =
+        resumes &&
+        decoded?.ok === true &&
+        decoded.value.status === 'inprogress' &&
+        decoded.value.attempt === assignment.attempt;
+      if (!back && assignment.attempt === 1 && outcome !== undefined) return 'later';
       if (
+        !back &&
         assignment.attempt > 1 &&
         (!decoded?.ok || decoded.value.status !== 'lost' || decoded.value.attempt !== assignment.attempt - 1)
       )
@@ -147,7 +165,8 @@ async function tryClaim(
       inboxIndex = inbox.modifyIndex;
       outcomeIndex = outcome?.modifyIndex;
     }
-    const claimed = claimOf(context, node, incoming, lease.session);
+    const fresh = claimOf(context, node, incoming, lease.session);
+    const claimed = resumes ? await claimAfterReboot(context, fresh, incoming) : fresh;
     tried.once = true;
     if (
       await claim(client, claimed, {
@@ -177,13 +196,14 @@ async function perform(
   run: Run | undefined,
   lease: Lease,
   look: () => Promise<unknown>,
-): Promise<{ ending: Ending; turn: SeenTurn } | 'taken'> {
+): Promise<{ ending: Ending; turn: SeenTurn } | 'taken' | 'rebooting'> {
   const { log, config } = context;
   const { assignment } = incoming;
   const { createTaskLog } = await import('../src/operations/task-log.js');
   const { forgetClaim } = await import('../src/operations/leftovers.js');
   const secrets = [config.token, config.eventKey].filter((secret) => secret !== undefined);
-  const taskLog: TaskLog = createTaskLog({ now: () => new Date(context.now()), secrets });
+  const earlier = await patiently(() => logBefore(context, incoming, first.node), CLAIM);
+  const taskLog: TaskLog = createTaskLog({ now: () => new Date(context.now()), secrets, earlier });
   const stop = new AbortController();
   const stopTask = (status: StopReason['status'], reason: string) => {
     if (!stop.signal.aborted) stop.abort({ status, reason } satisfies StopReason);
@@ -205,7 +225,14 @@ async function perform(
   context.signal.addEventListener('abort', interrupted, { once: true });
   if (context.signal.aborted) interrupted();
 
+  let away = false;
+  const beforeReboot = async ({ timeout }: { readonly timeout: number }) => {
+    await tellOfReboot(context, () => current, lease, taskLog, timeout);
+    away = true;
+  };
   const watchdog = setInterval(() => {
+    // A machine on its way down loses its network before its handlers, and others know that it is away.
+    if (away) return;
     // Others may call it lost `lost_grace` after the session ended: before that nothing of it may run here.
     const silence = context.monotonic() - lease.lastGood;
     if (silence > silenceAllowed(assignment))
@@ -223,7 +250,7 @@ async function perform(
   const claimName = `${first.session}.${incoming.id}.${incoming.no}`;
   let outcome: TaskOutcome;
   try {
-    outcome = await runIt(context, incoming, run, taskLog, stop.signal, claimName);
+    outcome = await runIt(context, incoming, run, taskLog, stop.signal, claimName, beforeReboot);
   } finally {
     over.abort();
     clearInterval(watchdog);
@@ -233,6 +260,13 @@ async function perform(
     await Promise.all([listening, publishing]);
   }
   if (taken) return 'taken';
+  const place = placeOf(context, incoming);
+  // Told to stop by the shutdown that the task itself asked for: it is not over.
+  if (outcome.status === 'interrupted' && pendingRebootOf(context, incoming) !== undefined) {
+    await publishLog(context, current, taskLog);
+    return 'rebooting';
+  }
+  forgetPendingReboot(place);
   if (outcome.status === 'success') await agentServicesSettled(context, current.node);
   const ending = endingOf(context, outcome, taskLog);
   const delivered = await deliver(
@@ -266,6 +300,7 @@ async function runIt(
   taskLog: TaskLog,
   signal: AbortSignal,
   claimName: string,
+  beforeReboot: NonNullable<TaskContext['beforeReboot']>,
 ): Promise<TaskOutcome> {
   const { config } = context;
   const { assignment, id, no } = incoming;
@@ -309,15 +344,20 @@ async function runIt(
       grace: Math.min(assignment.grace, Math.max(1000, assignment.lostGrace / 3)),
       workDir,
       claim: claimName,
+      beforeReboot,
     };
     try {
-      return await runTask(task, taskContext, {
+      const options = {
         timeout: assignment.timeout ?? task.timeout ?? schedule.defaults.timeout ?? TASK_TIMEOUT,
         ...(assignment.retries === undefined ? {} : { retries: assignment.retries }),
         ...(assignment.retryDelay === undefined ? {} : { retryDelay: assignment.retryDelay }),
         ...(assignment.retryBackoff === undefined ? {} : { retryBackoff: assignment.retryBackoff }),
         ...(assignment.successCodes === undefined ? {} : { successCodes: assignment.successCodes }),
-      });
+      };
+      let outcome = await runTask(task, taskContext, options);
+      // Told to reboot: the next call waits for the machine to go down, and says so when it does not.
+      while (outcome.rebootAt !== undefined) outcome = await runTask(task, taskContext, options);
+      return outcome;
     } finally {
       rmSync(workDir, { recursive: true, force: true });
     }
@@ -354,9 +394,11 @@ function variablesLeaveOut(
   conditions: Readonly<Record<string, readonly string[]>> | undefined,
 ): string | undefined {
   if (conditions === undefined) return undefined;
-  const variables: Record<string, string> = { ...config.variables, ...schedule.variables, role: config.role };
+  const variables = variablesOf(schedule, config);
+  const { values: settings } = configValuesOf(config);
   for (const [name, values] of Object.entries(conditions)) {
-    const value = variables[name];
+    const text = Object.hasOwn(variables, name) ? variables[name] : undefined;
+    const value = text === undefined ? undefined : substitute(text, variables, settings);
     if (value === undefined || !values.includes(value))
       return `when: variable ${name} is ${value ?? 'not set'}`;
   }

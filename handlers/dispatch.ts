@@ -321,11 +321,12 @@ async function startEvents(context: Context, seen: Snapshot, reports: Reports): 
   const groups = [...new Set(queue.map((queued) => queued.event.Group))];
   for (const group of groups) {
     const waiting = queue.filter((queued) => queued.event.Group === group);
-    const slot = freeSlotOf(seen, group, waiting[0]?.event.Limit ?? 1);
-    if (slot === undefined) continue;
+    const slotFor = (limit: number) => freeSlotOf(seen, group, limit);
+    // Nothing of this group can start: do not read the schedule files for it.
+    if (slotFor(Math.max(...waiting.map(({ event }) => event.Limit))) === undefined) continue;
     const head = context.client.keys.queued(waiting[0]?.event.ID ?? '');
     const start: Step & { admitted?: string } = await reports.apart(head, () =>
-      startIn(context, waiting, slot),
+      startIn(context, waiting, slotFor),
     );
     if (start.progressed) progressed = true;
     if (start.admitted !== undefined) admitted.push(start.admitted);
@@ -342,11 +343,11 @@ async function cancelInProgress(
   queue: readonly Queued[],
 ): Promise<boolean> {
   let written = false;
+  if (seen.runs.length === 0 || !queue.some(({ event }) => event.CancelInProgress)) return false;
   const views = new Map(seen.runs.map((view) => [view.run.id, view]));
-  for (const { run, by } of cancelledBy(
-    queue,
-    seen.runs.map((view) => view.run),
-  )) {
+  const runs = seen.runs.map((view) => view.run);
+  const rules = await rulesHere(context);
+  for (const { run, by } of cancelledBy(queue, runs, rules, context.now())) {
     const view = views.get(run.id);
     if (view === undefined || (view.control?.cancel ?? 0) > 0 || view.run.cancelled !== undefined) continue;
     const reason = `event ${by.Name} (${by.ID}) came, and has cancel_in_progress`;
@@ -366,16 +367,20 @@ async function cancelInProgress(
   return written;
 }
 
+/** What this node's files say about starting an event; with a broken one it leaves all of them to others. */
+async function rulesHere(context: Context): Promise<(event: string) => StartRules> {
+  const { schedules, problems } = await context.schedules();
+  return (event) => (problems.length > 0 ? { planned: false } : startRules(schedules, event));
+}
+
 async function startIn(
   context: Context,
   waiting: readonly Queued[],
-  slot: number,
+  slotFor: (limit: number) => number | undefined,
 ): Promise<Step & { admitted?: string }> {
   const now = await stampNow(context);
   const set = await context.schedules();
-  const rules = (event: string): StartRules =>
-    set.problems.length > 0 ? { planned: false } : startRules(set.schedules, event);
-  const next = admission(waiting, rules, now.at);
+  const next = admission(waiting, await rulesHere(context), now.at);
   switch (next.kind) {
     case 'wait':
       return { progressed: false, written: 0, ...(next.until === undefined ? {} : { until: next.until }) };
@@ -384,6 +389,9 @@ async function startIn(
     case 'superseded':
       return dismissed(context, next.queued, now, 'cancelled', `superseded by ${next.by.event.ID}`);
     case 'start': {
+      // Each event says itself how many may run beside it.
+      const slot = slotFor(next.queued.event.Limit);
+      if (slot === undefined) return { progressed: false, written: 0 };
       // Those that are merged go first: until the last of them is gone, the one they became waits.
       let written = 0;
       for (const merged of next.merged) {

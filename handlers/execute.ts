@@ -64,6 +64,8 @@ export async function execute(context: Context, options: ExecuteOptions = {}): P
         if (looksNow(incoming.assignment.of, context.random())) await dispatch(context);
       });
       // What cannot run now is left for the next call; a changed key is another name and is looked at again.
+      // Nothing else is begun on a machine that goes down.
+      if (execution.kind === 'rebooting') break;
       if (execution.kind === 'later') passedOver.add(nameOf(incoming));
       if (execution.kind === 'gone') passedOver.add(nameOf(incoming));
       if (execution.kind === 'ran') {

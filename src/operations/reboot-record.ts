@@ -25,7 +25,10 @@ export interface PendingReboot {
   readonly variables: Readonly<Record<string, string>>;
 }
 
-type Where = Pick<TaskContext, 'identity' | 'config'>;
+interface Where {
+  readonly identity: Pick<TaskContext['identity'], 'eventId' | 'step'>;
+  readonly config: Pick<TaskContext['config'], 'stateDir'>;
+}
 
 function fileOf({ identity, config }: Where): string {
   return join(config.stateDir, 'reboot', `${encodeURIComponent(identity.eventId)}-${identity.step}.json`);

@@ -17,6 +17,8 @@ export interface TaskLogOptions {
   /** How much of the beginning and of the end is kept (bytes); 200 KiB each when absent. */
   readonly headBytes?: number;
   readonly tailBytes?: number;
+  /** What was logged before a reboot, as `text()` gave it: stands first. */
+  readonly earlier?: string;
   /** Texts that must never appear; replaced by `[hidden]`. */
   readonly secrets?: readonly string[];
   /** Gets each line as it is seen, without its newline. */
@@ -31,6 +33,8 @@ export function createTaskLog(options: TaskLogOptions): TaskLog {
   const secrets = shortestLast(options.secrets ?? []);
   const longest = Math.max(0, ...secrets.map((secret) => secret.length));
   const pages = new Pages(options.headBytes ?? 200 * KIB, (options.tailBytes ?? 200 * KIB) - NOTICE);
+  for (const line of (options.earlier ?? '').split('\n'))
+    if (line !== '') pages.add(line, line.slice(0, line.indexOf(' ')));
   let decoder = new StringDecoder('utf8');
   /** The last line as far as it has come; without its end when it is too long. */
   let pending = '';

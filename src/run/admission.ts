@@ -36,21 +36,29 @@ export function admission<Q extends { readonly event: QueuedEvent }>(
   for (const queued of queue) {
     const { Name: name, CancelInProgress: cancels } = queued.event;
     if (held.has(name)) continue;
-    const fellows = queue.filter((one) => one.event.Name === name);
-    const last = fellows.at(-1) as Q;
-    if (cancels && last !== queued) return { kind: 'superseded', queued, by: last };
+    const newest = queue.findLast((one) => one.event.Name === name) as Q;
+    if (cancels && newest !== queued) return { kind: 'superseded', queued, by: newest };
     const rule = rules(name);
     if (!rule.planned) return { kind: 'unplanned', queued };
+    const fellows = fellowsOf(queued, queue, rule);
     const wait = startsIn(rule, fellows, now);
-    if (wait === undefined) {
-      return rule.bufferPeriod === undefined
-        ? { kind: 'start', queued, merged: [] }
-        : { kind: 'start', queued: last, merged: fellows.slice(0, -1) };
-    }
+    if (wait === undefined)
+      return { kind: 'start', queued: fellows.at(-1) as Q, merged: fellows.slice(0, -1) };
     held.add(name);
     until = Math.min(until ?? wait.ms, wait.ms);
   }
   return { kind: 'wait', ...(until === undefined ? {} : { until }) };
+}
+
+/** The events that become one run with this one, itself last or among them; only a buffer period makes them so. */
+export function fellowsOf<Q extends { readonly event: QueuedEvent }>(
+  queued: Q,
+  queue: readonly Q[],
+  rule: StartRules,
+): Q[] {
+  // A rerun is one run of its own: merged into another event it would not repeat what it was to repeat.
+  if (rule.bufferPeriod === undefined || queued.event.Rerun !== undefined) return [queued];
+  return queue.filter(({ event }) => event.Name === queued.event.Name && event.Rerun === undefined);
 }
 
 /** How long (ms) and why the events of one name still wait; undefined: they may start. */
@@ -63,8 +71,9 @@ export function startsIn(
     const at = opensAt(rule.window, now);
     if (at !== undefined) return { ms: Math.max(0, at - now), why: 'window', at };
   }
-  if (rule.bufferPeriod !== undefined && fellows.length > 0) {
-    const times = fellows.map((one) => one.event.QueuedAt.at);
+  const buffered = fellows.filter(({ event }) => event.Rerun === undefined);
+  if (rule.bufferPeriod !== undefined && buffered.length > 0) {
+    const times = buffered.map((one) => one.event.QueuedAt.at);
     const at = Math.min(
       Math.max(...times) + rule.bufferPeriod.min,
       Math.min(...times) + rule.bufferPeriod.max,
@@ -74,17 +83,26 @@ export function startsIn(
   return undefined;
 }
 
-/** Runs that a queued event with `cancel_in_progress` ends: those of its name and group that came before it. */
+/**
+ * Runs that a queued event with `cancel_in_progress` ends: those of its name and group that came before it.
+ * Not before it could start itself: outside its window it would end a run and put nothing in its place.
+ */
 export function cancelledBy<
   R extends { readonly id: string; readonly event: string; readonly group: string },
 >(
   queue: readonly { readonly event: QueuedEvent }[],
   runs: readonly R[],
+  rules: (event: string) => StartRules,
+  now: number,
 ): { readonly run: R; readonly by: QueuedEvent }[] {
   return runs.flatMap((run) => {
-    const by = queue.find(
+    const newer = queue.filter(
       ({ event }) => event.CancelInProgress && event.Name === run.event && event.Group === run.group,
-    )?.event;
-    return by === undefined ? [] : [{ run, by }];
+    );
+    const by = newer.at(-1);
+    if (by === undefined) return [];
+    const rule = rules(run.event);
+    if (!rule.planned || startsIn(rule, fellowsOf(by, newer, rule), now) !== undefined) return [];
+    return [{ run, by: by.event }];
   });
 }

@@ -28,7 +28,7 @@ export function judge(
     case 'skip':
       return { kind: 'done', ok: true, status: 'skip' };
     case 'lost':
-      if (outcome.attempt < lostAttempts(spec, outcome.attempt, observed)) return { kind: 'again' };
+      if (outcome.attempt < lostAttempts(spec, step, node)) return { kind: 'again' };
       if (spec.onLost === 'hold') return { kind: 'held' };
       return { kind: 'done', ok: false, status: 'error' };
     case 'error':
@@ -42,8 +42,23 @@ export function judge(
   }
 }
 
-/** How many attempts a lost target has: by `on_lost: retry`, or by an operator's approval of a held one. */
-export function lostAttempts(spec: StepSpec, _attempt: number, observed: Observed): number {
+/** How many attempts a lost target has: by `on_lost: retry`, or because an operator let it run again. */
+function lostAttempts(spec: StepSpec, step: StepState, node: string): number {
   if (spec.onLost === 'retry') return LOST_ATTEMPTS;
-  return spec.onLost === 'hold' ? (observed.control?.approve?.[`${spec.no}/hold`] ?? 1) : 1;
+  return spec.onLost === 'hold' ? (step.holds?.attempts[node] ?? 1) : 1;
+}
+
+/**
+ * The step's `holds` after an operator's approval that it does not know yet: every target that is held now has one
+ * attempt more. Undefined: there is no such approval, or nothing is held.
+ */
+export function holdsApproved(
+  view: { readonly spec: StepSpec; readonly step: StepState; readonly observed: Observed },
+  held: readonly string[],
+): NonNullable<StepState['holds']> | undefined {
+  const { spec, step, observed } = view;
+  const approvals = observed.control?.approve?.[`${spec.no}/hold`] ?? 0;
+  if (held.length === 0 || approvals <= (step.holds?.approvals ?? 0)) return undefined;
+  const more = held.map((node) => [node, (observed.outcomes.get(node)?.attempt ?? 1) + 1] as const);
+  return { approvals, attempts: { ...step.holds?.attempts, ...Object.fromEntries(more) } };
 }

@@ -82,7 +82,7 @@ export function deaths(view: View): Settlement[] {
         ...(claim ? { inboxIndex: claim.index } : {}),
       });
     } else if (outcome?.status === 'inprogress' && mark.unheld && observed.claims && !claim?.held) {
-      if (left(mark.unheld, spec.lostGrace, now, skew) > 0) continue;
+      if (left(mark.unheld, lostAfter(view, node), now, skew) > 0) continue;
       settlements.push(lost(node, outcome, claim?.index));
     } else if (outcome?.status === 'success' && mark.watched && !mark.settled && spec.healthCheck) {
       if (left(mark.watched, spec.healthCheck.healthyDeadline, now, skew) > 0) continue;
@@ -98,15 +98,20 @@ export function deaths(view: View): Settlement[] {
   return settlements;
 }
 
+/** How long a target's claim may be unheld before it is lost (ms): one that reboots has its time for that as well. */
+export function lostAfter(view: Pick<View, 'spec' | 'observed'>, node: string): number {
+  return view.spec.lostGrace + (view.observed.outcomes.get(node)?.reboot ?? 0);
+}
+
 export function lost(
   node: string,
-  outcome: { attempt: number; index: number },
+  outcome: { readonly attempt: number; readonly index: number; readonly reboot?: number },
   inboxIndex: number | undefined,
 ): Settlement {
   return {
     node,
     status: 'lost',
-    reason: 'lost',
+    reason: outcome.reboot === undefined ? 'lost' : 'lost: it did not come back from its reboot',
     attempt: outcome.attempt,
     outcomeIndex: outcome.index,
     ...(inboxIndex === undefined ? {} : { inboxIndex }),

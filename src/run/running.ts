@@ -1,8 +1,8 @@
 /** A step whose targets are at work: batch after batch until all are done. */
 import { batchSize } from './batches.js';
 import { endOf, fatalFailures, firstFailure, unfinished } from './failures.js';
-import { judge, type Verdict } from './judge.js';
-import { deaths, downMarks, marksNow } from './marks.js';
+import { holdsApproved, judge, type Verdict } from './judge.js';
+import { deaths, downMarks, lostAfter, marksNow } from './marks.js';
 import { endStep } from './sections.js';
 import { stop } from './stopping.js';
 import { restOfPool, totalTargets } from './targets.js';
@@ -30,7 +30,10 @@ export function running(view: View): Decision {
   if (failed > 0 && spec.anyErrorsFatal && !spec.ignoreErrors && open.length > 0) {
     return stop(marked, 'error', `${firstFailure(marked, verdicts)}; any_errors_fatal ends the others`);
   }
-  if (open.length > 0 && left(step.since, spec.stepTimeout, now, skew) === 0) {
+  const held = open.filter((node) => verdicts.get(node)?.kind === 'held');
+  const holds = holdsApproved(marked, held);
+  if (holds) return write({ ...run, step: { ...withoutGate(marked.step), holds, resumed: now } });
+  if (open.length > 0 && left(step.resumed ?? step.since, spec.stepTimeout, now, skew) === 0) {
     return stop(marked, 'timeout', `${unfinished(marked, open)} after ${duration(spec.stepTimeout)}`);
   }
   const missing = missingReleases(marked, verdicts);
@@ -39,7 +42,6 @@ export function running(view: View): Decision {
   const joiners = joining(marked);
   if (joiners.length > 0 && !halted(marked, failed, total)) return release(marked, joiners, true);
 
-  const held = open.filter((node) => verdicts.get(node)?.kind === 'held');
   if (held.length > 0 && held.length === open.length) {
     return gate(
       marked,
@@ -115,7 +117,7 @@ function release(view: View, nodes: readonly string[], joins: boolean): Decision
   const targets = [...step.targets, ...nodes];
   const next: StepState = {
     ...withoutGate(step),
-    ...(heldByOperator(step) ? { since: now } : {}),
+    ...(heldByOperator(step) ? { resumed: now } : {}),
     targets,
     batches,
     marks: downMarks(view, nodes, step.marks),
@@ -136,11 +138,11 @@ function halted(view: View, failed: number, total: number): boolean {
 /** The soonest instant at which time alone changes something for these targets. */
 function untilNext(view: View, open: readonly string[]): { until?: number } {
   const { spec, step, now, skew } = view;
-  const limits = [left(step.since, spec.stepTimeout, now, skew)];
+  const limits = [left(step.resumed ?? step.since, spec.stepTimeout, now, skew)];
   for (const node of open) {
     const mark = step.marks[node];
     if (mark?.down) limits.push(left(mark.down, spec.startTimeout, now, skew));
-    if (mark?.unheld) limits.push(left(mark.unheld, spec.lostGrace, now, skew));
+    if (mark?.unheld) limits.push(left(mark.unheld, lostAfter(view, node), now, skew));
     if (spec.healthCheck && mark?.healthy)
       limits.push(left(mark.healthy, spec.healthCheck.minHealthyTime, now, skew));
     if (spec.healthCheck && mark?.watched)

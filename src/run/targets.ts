@@ -3,21 +3,29 @@ import { inOrder } from './batches.js';
 import type { Candidate, StepSpec } from './types.js';
 import type { View } from './view.js';
 
-/** The candidates that this step is for, without those that `when` or a rerun leaves out. */
+/**
+ * The candidates that this step is for: `meant` without those that `when` leaves out, `pool` also without those
+ * that a rerun does not repeat. Both reasons stand in `skipped`.
+ */
 export function eligible(
   view: View,
   candidates: readonly Candidate[],
-): { pool: Candidate[]; skipped: Record<string, string> } {
+): { pool: Candidate[]; meant: Candidate[]; skipped: Record<string, string> } {
   const { run, spec } = view;
   const done = new Set(run.rerun?.Done[String(spec.no)] ?? []);
   const pool: Candidate[] = [];
+  const meant: Candidate[] = [];
   const skipped: Record<string, string> = {};
   for (const candidate of candidates) {
-    const reason = done.has(candidate.node) ? `done in ${run.rerun?.Of}` : nodeCondition(spec, candidate);
+    const condition = nodeCondition(spec, candidate);
+    if (condition === undefined) meant.push(candidate);
+    // `run_once`: one that is done stands for all of them.
+    const repeated = done.has(candidate.node) || (spec.runOnce === true && done.size > 0);
+    const reason = repeated ? `done in ${run.rerun?.Of}` : condition;
     if (reason === undefined) pool.push(candidate);
     else skipped[candidate.node] = reason;
   }
-  return { pool, skipped };
+  return { pool, meant, skipped };
 }
 
 function nodeCondition(spec: StepSpec, candidate: Candidate): string | undefined {

@@ -126,8 +126,10 @@ export interface StepState {
     /** When somebody first saw it stopping: `since` is older, if whoever wrote it slept in between. */
     readonly seen?: Stamp;
   };
-  /** When the last batch was complete; the canary's healthy time and approval count from it. */
-  readonly batchDone?: Stamp;
+  /** An operator let the step go on: `step_timeout` counts from here, not from `since`. */
+  readonly resumed?: Stamp;
+  /** Lost targets that an operator let run again: how often he did so, and how many attempts each of them has. */
+  readonly holds?: { readonly approvals: number; readonly attempts: Readonly<Record<string, number>> };
   /** A gate that holds the phase, in words; what `status` shows. */
   readonly gate?: string;
 }
@@ -203,13 +205,15 @@ export interface Outcome {
   readonly reason?: string;
   /** error: it never started, because the node could not be reached. */
   readonly unreachable?: true;
+  /** inprogress: its machine was told to reboot and may be away for so long (ms). */
+  readonly reboot?: number;
 }
 
 /** Value of `control/<id>`: an operator's word about a run. */
 export interface Control {
   readonly cancel?: number;
   readonly pause?: boolean;
-  /** Steps approved, by number; `hold` decisions by `<no>/hold`. */
+  /** Step -> how often it was approved; under `<no>/hold` how often its lost targets were let run again. */
   readonly approve?: Readonly<Record<string, number>>;
   readonly actions?: readonly Action[];
 }

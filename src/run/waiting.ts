@@ -26,28 +26,24 @@ export function waiting(view: View): Decision {
   }
 
   if (observed.candidates === undefined) return { kind: 'wait', why: 'the catalog was not asked' };
-  const { pool, skipped } = eligible(view, observed.candidates);
-  if (pool.length === 0) {
-    const reasons = Object.values(skipped);
-    if (reasons.length > 0) {
-      return endStep(
-        { ...run, step: { ...step, skipped } },
-        { status: 'skip', reason: reasons[0] as string },
-        now,
-      );
-    }
-    if (rest > 0) return gate(view, `waiting for a node with ${where(spec)}`, rest);
-    const reason = `no node has had ${where(spec)} for ${duration(spec.startTimeout)}`;
-    return endStep(run, { status: spec.skippable ? 'skip' : 'timeout', reason }, now);
+  const { pool, meant, skipped } = eligible(view, observed.candidates);
+  const [leftOut] = Object.values(skipped);
+  if (pool.length === 0 && leftOut !== undefined) {
+    return endStep({ ...run, step: { ...step, skipped } }, { status: 'skip', reason: leftOut }, now);
   }
   if (spec.quorum !== undefined) {
-    const alive = pool.filter((candidate) => candidate.alive).length;
-    const needed = quorumOf(spec.quorum, pool.length);
+    const alive = meant.filter((candidate) => candidate.alive).length;
+    const needed = quorumOf(spec.quorum, meant.length);
     if (alive < needed) {
       const reason = `quorum: ${alive} of ${needed} nodes with ${where(spec)} present`;
       if (rest > 0) return gate(view, reason, rest);
       return endStep(run, { status: 'error', reason: `${reason} after ${duration(spec.startTimeout)}` }, now);
     }
+  }
+  if (pool.length === 0) {
+    if (rest > 0) return gate(view, `waiting for a node with ${where(spec)}`, rest);
+    const reason = `no node has had ${where(spec)} for ${duration(spec.startTimeout)}`;
+    return endStep(run, { status: spec.skippable ? 'skip' : 'timeout', reason }, now);
   }
   const names = inOrder(
     pool.map((candidate) => candidate.node),

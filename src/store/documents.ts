@@ -77,6 +77,8 @@ export function decodeOutcome(entry: Entry): Decoded<Outcome> {
       )
     )
       return `its status is ${JSON.stringify(value.status)}`;
+    if (value.reboot !== undefined && !(typeof value.reboot === 'number' && value.reboot >= 0))
+      return 'its reboot is no duration';
     return undefined;
   });
 }

@@ -178,6 +178,8 @@ export interface Claim {
   /** The inbox key's raw value. */
   readonly value: string;
   readonly startedAt: number;
+  /** Its machine is about to reboot, and may be away for so long (ms). */
+  readonly reboot?: number;
 }
 
 /**
@@ -191,7 +193,7 @@ export async function claim(
   seen: { runIndex: number; inboxIndex: number; outcomeIndex?: number },
 ): Promise<boolean> {
   const { keys } = client;
-  const { id, no, node, session, value, attempt } = claimed;
+  const { id, no, node, session, value } = claimed;
   const outcome = keys.outcome(id, no, node);
   const result = await client.txn([
     { verb: 'check-index', key: keys.run(id), index: seen.runIndex },
@@ -200,11 +202,7 @@ export async function claim(
       ? { verb: 'check-not-exists', key: outcome }
       : { verb: 'check-index', key: outcome, index: seen.outcomeIndex },
     { verb: 'lock', key: keys.assignment(node, id, no), value, session },
-    {
-      verb: 'set',
-      key: outcome,
-      value: JSON.stringify({ attempt, session, status: 'inprogress' } satisfies Outcome),
-    },
+    { verb: 'set', key: outcome, value: JSON.stringify(atWork(claimed)) },
     {
       verb: 'set',
       key: keys.nodeResult(id, no, node),
@@ -231,6 +229,25 @@ export async function claimAgain(
     { verb: 'lock', key: keys.assignment(node, id, no), value, session },
   ]);
   return result.ok;
+}
+
+/**
+ * Says that the target's machine is told to reboot: the session still holds the inbox key · outcome with the
+ * mark. May be repeated. False: the claim is not ours any more.
+ */
+export async function markReboot(client: Client, claimed: Claim, timeout: number): Promise<boolean> {
+  const { keys } = client;
+  const { id, no, node, session } = claimed;
+  const outcome = atWork({ ...claimed, reboot: timeout });
+  const result = await client.txn([
+    { verb: 'check-session', key: keys.assignment(node, id, no), session },
+    { verb: 'set', key: keys.outcome(id, no, node), value: JSON.stringify(outcome) },
+  ]);
+  return result.ok;
+}
+
+function atWork({ attempt, session, reboot }: Claim): Outcome {
+  return { attempt, session, status: 'inprogress', ...(reboot === undefined ? {} : { reboot }) };
 }
 
 /** How a task ended, as its node says. */
