@@ -308,21 +308,9 @@ const LOST: readonly Row[] = [
     'gate: a lost: waiting for an operator (approve runs it again, cancel ends the run)',
   ],
   [
-    'hold, approved',
-    { onLost: 'hold' },
-    { nodes: ['a'], outcomes: lost(1), claims: {}, control: { approve: { '0/hold': 2 } } },
-    'assign a#2',
-  ],
-  [
     'hold, the step itself approved',
     { onLost: 'hold' },
     { nodes: ['a'], outcomes: lost(1), claims: {}, control: { approve: { 0: 5 } } },
-    'gate: a lost: waiting for an operator (approve runs it again, cancel ends the run)',
-  ],
-  [
-    'hold, lost again',
-    { onLost: 'hold' },
-    { nodes: ['a'], outcomes: lost(2), claims: {}, control: { approve: { '0/hold': 2 } } },
     'gate: a lost: waiting for an operator (approve runs it again, cancel ends the run)',
   ],
   [

@@ -65,8 +65,14 @@ const TABLE: readonly Row[] = [
     '0 error: quorum: 1 of 2 nodes with service app present after 2 m, end error: step 0 t0: quorum: 1 of 2 nodes with service app present after 2 m',
   ],
   [
-    'no node at all is skipped, whatever the quorum',
+    'no node at all is no quorum, skippable or not',
     { quorum: { count: 2 } },
+    { nodes: [], after: 2 * MINUTE },
+    '0 error: quorum: 0 of 2 nodes with service app present after 2 m, end error: step 0 t0: quorum: 0 of 2 nodes with service app present after 2 m',
+  ],
+  [
+    'a share of no node at all is reached, and the step skipped',
+    { quorum: { percent: 50 } },
     { nodes: [], after: 2 * MINUTE },
     '0 skip: no node has had service app for 2 m, step 1',
   ],
