@@ -55,7 +55,8 @@ export async function gcDaily(context: Context): Promise<GcOutcome | undefined> 
   // Whoever writes this does the work; it is repeated tomorrow if he dies over it.
   if (!(await state({ last: now, more: false }, entry?.modifyIndex ?? 0))) return undefined;
   const outcome = await gc(context, KEEP);
-  if (outcome.more) {
+  if (!outcome.more) noteNext(context, now + DAY);
+  else {
     const written = await client.get(client.keys.schedule(STATE));
     await state({ last: now, more: true }, written?.modifyIndex ?? 0);
   }
