@@ -69,7 +69,13 @@ async function bundle(esbuild, { source, target, cached = false }) {
     charset: cached ? 'ascii' : 'utf8',
     legalComments: 'none',
     // Not minified: it starts no sooner, and operators can read what they run as root.
-    ...(cached ? { plugins: [lateHttps] } : { banner: { js: banner } }),
+    ...(cached
+      ? {
+          plugins: [lateHttps],
+          // node-cron asks where it stands; nothing of us uses the answer.
+          define: { 'import.meta.url': 'metronomeUrl' },
+        }
+      : { banner: { js: banner } }),
     logLevel: 'warning',
   });
   const text = result.outputFiles[0].text;
@@ -109,14 +115,14 @@ let cachedData;
 try {
   cachedData = readFileSync(cacheFile);
 } catch {}
-const code = \`(function (exports, require, module, __filename) {\${readFileSync(file, 'latin1')}\\n})\`;
+const code = \`(function (exports, require, module, metronomeUrl) {\${readFileSync(file, 'latin1')}\\n})\`;
 const script = new vm.Script(code, {
   filename: file,
   cachedData,
   importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 });
 const module = { exports: {} };
-script.runInThisContext()(module.exports, createRequire(file), module, file);
+script.runInThisContext()(module.exports, createRequire(file), module, import.meta.url);
 if (process.env.METRONOME_COMPILE_CACHE === 'write') {
   const { writeFileSync } = await import('node:fs');
   process.on('exit', () => writeFileSync(cacheFile, script.createCachedData()));
