@@ -69,7 +69,7 @@ export async function readFlat(
     const real = isAlias(node) ? node.resolve(document) : node;
     if (!isScalar(real)) return undefined;
     if (real.value === null) return '';
-    return typeof real.value === 'string' ? real.value : (real.source ?? String(real.value));
+    return typeof real.value === 'string' ? real.value : (real.source ?? JSON.stringify(real.value));
   };
   for (const { key, value } of top.items) {
     const name = textOf(key);

@@ -70,7 +70,7 @@ export function buildStepOptions(branch: Branch | undefined): StepOptions {
   };
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as StepOptions;
+  );
 }
 
 function buildWaitFor(branch: Branch): WaitFor {
@@ -96,5 +96,5 @@ function buildWhen(branch: Branch | undefined): When | undefined {
     meta: map('meta'),
     steps: map('steps'),
   };
-  return Object.fromEntries(Object.entries(when).filter(([, value]) => value !== undefined)) as When;
+  return Object.fromEntries(Object.entries(when).filter(([, value]) => value !== undefined));
 }

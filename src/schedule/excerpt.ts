@@ -67,8 +67,8 @@ export function formatProblem(
 /** The part of a line around `column` that fits, and where the column is in it, as a terminal shows both. */
 function cut(source: string, column: number, width: number): { text: string; at: number } {
   const room = Math.max(20, width);
-  const characters = [...source.slice(0, column)].map(visible);
-  const rest = [...source.slice(column)].map(visible);
+  const characters = Array.from(source.slice(0, column), visible);
+  const rest = Array.from(source.slice(column), visible);
   let text = '';
   let at = 0;
   // From the column backwards, so that it is always in view.

@@ -23,3 +23,8 @@ export function warning(at: number, path: string, message: string, hint?: string
 export function missing(at: number, path: string, message: string, hint?: string): Fault {
   return { ...fault(at, path, message, hint), missing: true };
 }
+
+/** Appends faults. Not `push(...more)`: a file of garbage has more of them than a call may have arguments. */
+export function add(faults: Fault[], more: Iterable<Fault>): void {
+  for (const one of more) faults.push(one);
+}

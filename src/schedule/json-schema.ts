@@ -10,19 +10,18 @@ export function jsonSchema(): object {
   return { $schema: 'http://json-schema.org/draft-07/schema#', title: TITLE, ...schema };
 }
 
-type Convertible = Parameters<typeof toJsonSchema>[0];
 type Converted = ReturnType<typeof toJsonSchema>;
 
 function convert(schema: Schema, definitions?: Record<string, Schema>): Converted {
-  const { $schema: _, ...converted } = toJsonSchema(schema as Convertible, {
+  const { $schema: _, ...converted } = toJsonSchema(schema, {
     // Checks that JSON schema cannot say are left to `metronome validate`.
     errorMode: 'ignore',
-    ...(definitions === undefined ? {} : { definitions: definitions as Record<string, Convertible> }),
+    ...(definitions === undefined ? {} : { definitions: definitions }),
     overrideSchema: ({ valibotSchema, jsonSchema: made }) => {
       const leaf = LEAF_JSON.get(valibotSchema);
-      if (leaf !== undefined) return leaf as Converted;
+      if (leaf !== undefined) return leaf;
       const shapes = CHOICES.get(valibotSchema);
-      if (shapes !== undefined) return { anyOf: shapes.map((shape) => convert(shape)) } as Converted;
+      if (shapes !== undefined) return { anyOf: shapes.map((shape) => convert(shape)) };
       // An entry may stand there without a value, which no editor needs to offer.
       if (valibotSchema.type === 'nullish') return ((made.anyOf ?? []) as Converted[])[0] ?? made;
       if (valibotSchema.type === 'record') {
@@ -41,5 +40,5 @@ function convert(schema: Schema, definitions?: Record<string, Schema>): Converte
       return rest;
     },
   });
-  return converted as Converted;
+  return converted;
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename, dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { buildSchedule } from './build.js';
-import { type Fault, fault } from './fault.js';
+import { add, type Fault, fault } from './fault.js';
 import { describeFound, HINT } from './leaf.js';
 import { nameFault } from './names.js';
 import { ruleFaults } from './rules.js';
@@ -44,11 +44,14 @@ export function parseSchedule(text: string, file: string, options: ParseOptions 
   } else {
     const { issues } = v.safeParse(scheduleFile, tree.root.value);
     const unfit = (issues ?? []).map((issue) => toFault(issue, tree.root as Branch));
-    faults.push(...unfit);
-    const below = (path: string) =>
-      unfit.some((one) => one.path.startsWith(path) && /^(|[.[].*)$/s.test(one.path.slice(path.length)));
-    if (tree.root.entries !== undefined)
-      faults.push(...ruleFaults(tree.root).filter((one) => !one.missing || !below(one.path)));
+    add(faults, unfit);
+    if (tree.root.entries !== undefined) {
+      const above = pathsAbove(unfit);
+      add(
+        faults,
+        ruleFaults(tree.root).filter((one) => !one.missing || !above.has(one.path)),
+      );
+    }
   }
 
   const problems = faults
@@ -71,6 +74,20 @@ export function parseSchedule(text: string, file: string, options: ParseOptions 
     schedule: buildSchedule(tree.root, { file, folder, pattern, hash, place }),
     problems: shorten(problems),
   };
+}
+
+/** The paths of these faults and of everything that holds them. */
+function pathsAbove(faults: readonly Fault[]): Set<string> {
+  const paths = new Set<string>();
+  for (const { path } of faults) {
+    for (
+      let end = path.length;
+      end > 0;
+      end = Math.max(path.lastIndexOf('.', end - 1), path.lastIndexOf('[', end - 1))
+    )
+      paths.add(path.slice(0, end));
+  }
+  return paths;
 }
 
 /** What valibot found, with the place of the key or the value in the file. */

@@ -1,4 +1,4 @@
-import { type Fault, fault, missing, warning } from './fault.js';
+import { add, type Fault, fault, missing, warning } from './fault.js';
 import { OPERATION_NAMES } from './schema-operation.js';
 import { operationFaults } from './rules-operation.js';
 import { stepFaults } from './rules-step.js';
@@ -16,6 +16,7 @@ export { checkSchedules } from './across.js';
  */
 export function ruleFaults(root: Branch): Fault[] {
   const tasks = new Map(entriesOf(get(root, 'tasks')));
+  const known: Tasks = { has: (name) => tasks.has(name), near: nearTask([...tasks.keys()]) };
   const faults: Fault[] = [];
   const events = get(root, 'events');
   if (events === undefined || events.entries?.size === 0)
@@ -23,12 +24,12 @@ export function ruleFaults(root: Branch): Fault[] {
       warning(events?.keyAt ?? root.at, 'events', 'no event is defined here: the file has no effect'),
     );
   for (const [name, event] of entriesOf(events))
-    faults.push(...eventFaults(joinPath('events', name), event, root, tasks));
-  for (const [name, task] of tasks) faults.push(...taskFaults(joinPath('tasks', name), task, root));
+    add(faults, eventFaults(joinPath('events', name), event, root, known));
+  for (const [name, task] of tasks) add(faults, taskFaults(joinPath('tasks', name), task, root));
   return faults;
 }
 
-function eventFaults(path: string, event: Branch, root: Branch, tasks: ReadonlyMap<string, Branch>): Fault[] {
+function eventFaults(path: string, event: Branch, root: Branch, tasks: Tasks): Fault[] {
   const faults: Fault[] = [];
   const task = get(event, 'task');
   const ordered = get(event, 'ordered_tasks');
@@ -55,7 +56,12 @@ function eventFaults(path: string, event: Branch, root: Branch, tasks: ReadonlyM
   if (task?.text !== undefined && !tasks.has(task.text))
     faults.push(unknownTask(task, `${path}.task`, tasks));
   const defaults = get(get(root, 'default'), 'step');
-  const before: string[] = task?.text === undefined ? [] : [task.text];
+  const all = new Set(
+    ['ordered_tasks', 'rescue', 'always'].flatMap((key) =>
+      itemsOf(get(event, key)).map((item) => textOf(get(item, 'task'))),
+    ),
+  );
+  const before = new Set(task?.text === undefined ? [] : [task.text]);
   for (const key of ['ordered_tasks', 'rescue', 'always']) {
     if (key === 'ordered_tasks' && task !== undefined) continue;
     for (const [no, step] of itemsOf(get(event, key)).entries()) {
@@ -63,35 +69,56 @@ function eventFaults(path: string, event: Branch, root: Branch, tasks: ReadonlyM
       const named = get(step, 'task');
       if (named?.text !== undefined && !tasks.has(named.text))
         faults.push(unknownTask(named, `${inner}.task`, tasks));
-      faults.push(...stepFaults(inner, step, defaults));
-      faults.push(...laterSteps(inner, step, event, before));
-      if (named?.text !== undefined) before.push(named.text);
+      add(faults, stepFaults(inner, step, defaults));
+      add(faults, laterSteps(inner, step, all, before));
+      if (named?.text !== undefined) before.add(named.text);
     }
   }
-  faults.push(...windowFaults(`${path}.window`, get(event, 'window')));
+  add(faults, windowFaults(`${path}.window`, get(event, 'window')));
   return faults;
 }
 
-function unknownTask(branch: Branch, path: string, tasks: ReadonlyMap<string, Branch>): Fault {
-  const names = [...tasks.keys()];
-  const hint =
-    didYouMean(branch.text ?? '', names) ?? (names.length === 0 ? 'the file defines no task' : undefined);
+/** The tasks of a file, by name, and a hint for a name that is none of them. */
+interface Tasks {
+  has(name: string): boolean;
+  near(name: string): string | undefined;
+}
+
+/** Hints until so many names were compared: a large file that is all wrong must not take minutes. */
+const MOST_COMPARISONS = 200_000;
+
+function nearTask(names: readonly string[]): Tasks['near'] {
+  let compared = 0;
+  return (name) => {
+    if (names.length === 0) return 'the file defines no task';
+    if (compared + names.length > MOST_COMPARISONS) return undefined;
+    compared += names.length;
+    return didYouMean(name, names);
+  };
+}
+
+function unknownTask(branch: Branch, path: string, tasks: Tasks): Fault {
+  const hint = tasks.near(branch.text ?? '');
   return fault(branch.at, path, `task: no task "${branch.text}" is defined in this file`, hint);
 }
 
 /** `when.steps` on a step of this event that comes later here; one that another file may bring is judged across files. */
-function laterSteps(path: string, step: Branch, event: Branch, before: readonly string[]): Fault[] {
-  const all = ['ordered_tasks', 'rescue', 'always'].flatMap((key) =>
-    itemsOf(get(event, key)).map((item) => textOf(get(item, 'task'))),
-  );
+function laterSteps(
+  path: string,
+  step: Branch,
+  all: ReadonlySet<string | undefined>,
+  before: ReadonlySet<string>,
+): Fault[] {
   return entriesOf(get(get(step, 'when'), 'steps')).flatMap(([name, branch]) =>
-    all.includes(name) && !before.includes(name)
+    all.has(name) && !before.has(name)
       ? [
           fault(
             branch.keyAt,
             joinPath(`${path}.when.steps`, name),
             `when.steps: the task "${name}" runs at this step or later, not before it`,
-            before.length === 0 ? 'this is the first step' : `earlier steps run: ${before.join(', ')}`,
+            before.size === 0
+              ? 'this is the first step'
+              : `earlier steps run: ${[...before].slice(-10).join(', ')}`,
           ),
         ]
       : [],
@@ -139,7 +166,7 @@ function taskFaults(path: string, task: Branch, root: Branch): Fault[] {
       missing: true,
     });
   for (const [no, item] of itemsOf(operations).entries())
-    faults.push(...operationFaults(joinPath(`${path}.operations`, no), item, get(root, 'default')));
+    add(faults, operationFaults(joinPath(`${path}.operations`, no), item, get(root, 'default')));
   return faults;
 }
 

@@ -147,7 +147,7 @@ class Walker {
     const text =
       typeof node.value === 'string'
         ? node.value
-        : (node.source ?? (node.value === null ? '' : String(node.value)));
+        : (node.source ?? (node.value === null ? '' : JSON.stringify(node.value)));
     if (text.includes('\0'))
       this.faults.push(fault(at, path, 'a NUL character: no command line and no variable can hold it'));
     if (/\p{Surrogate}/u.test(text))
@@ -236,7 +236,7 @@ class Walker {
       this.faults.push(fault(at, path, 'expected a name before the colon'));
       return undefined;
     }
-    const name = typeof real.value === 'string' ? real.value : (real.source ?? String(real.value));
+    const name = typeof real.value === 'string' ? real.value : (real.source ?? JSON.stringify(real.value));
     if (!RESERVED.has(name)) return name;
     this.faults.push(fault(at, joinPath(path, name), `the name "${name}" is reserved and cannot be used`));
     return undefined;
