@@ -1,3 +1,5 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import test from 'ava';
 import { type ConfigInput, GLOBAL_FLAGS, loadConfig, normalizeArgv } from '../src/config.js';
@@ -264,4 +266,14 @@ test('the table of flags serves parseArgs, and what it gives serves loadConfig',
   const { config, problems } = await load({ flags: values as ConfigInput['flags'] });
   t.deepEqual(problems, []);
   t.like(config, { host: 'h', port: 1, skippable: false, noProxy: 'x,y', variables: { a: 'b', c: 'd' } });
+});
+
+test("the original's own config.yml is read", async (t) => {
+  const file = join(import.meta.dirname, '../../../shared/original/config.yml');
+  if (!existsSync(file)) return t.pass(`${file} is not there: nothing to read`);
+  const { config, problems } = await load({ disk: { [CONFIG]: readFileSync(file, 'utf8') } });
+  t.deepEqual(problems, []);
+  t.like(config, { host: 'localhost', port: 8501, protocol: 'https', insecureSkipVerify: true, role: 'lb' });
+  t.is(config.files.length, 3);
+  t.truthy(config.token);
 });
