@@ -11,7 +11,9 @@ import {
   claimAgain,
   discard,
   type Ending,
+  type Finish,
   finish,
+  type Inbox,
   type Incoming,
 } from '../src/store/inbox.js';
 import { configValuesOf, substitute, variablesOf } from '../src/schedule/variables.js';
@@ -22,7 +24,7 @@ import { type Patience, patiently } from '../src/store/retry.js';
 import { readRun } from '../src/store/runs.js';
 import { SESSION_TTL } from '../src/store/session.js';
 import type { StopReason, TaskConsul, TaskContext, TaskLog, TaskOutcome } from '../src/operations/types.js';
-import { readTurn, type SeenTurn } from '../src/store/turn.js';
+import { readTurn } from '../src/store/turn.js';
 import type { Finished } from './look.js';
 import { agentServicesSettled } from './services.js';
 import type { Context } from './context.js';
@@ -32,7 +34,12 @@ import { taskConsul } from './task-consul.js';
 
 export type Execution =
   /** The task ran here and its result is handed in. */
-  | { readonly kind: 'ran'; readonly status: Ending['status']; readonly finished: Finished }
+  | {
+      readonly kind: 'ran';
+      readonly status: Ending['status'];
+      readonly finished: Finished;
+      readonly inbox?: Inbox;
+    }
   /** Nothing to do with it: its run is over, or somebody else settled it. */
   | { readonly kind: 'gone' }
   /** Not now: held by another session, or its outcome is to be judged by dispatch. */
@@ -93,7 +100,9 @@ export async function executeAssignment(
   log.info(`${what} ended here: ${status}${reason === undefined ? '' : `, ${reason}`}`);
   const { id, no } = incoming;
   const took = context.now() - claimed.claim.startedAt;
-  return { kind: 'ran', status, finished: { id, no, of: incoming.assignment.of, took, turn: ending.turn } };
+  const { turn, inbox } = ending.finish;
+  const finished = { id, no, of: incoming.assignment.of, took, turn };
+  return { kind: 'ran', status, finished, ...(inbox === undefined ? {} : { inbox }) };
 }
 
 // The claim -----------------------------------------------------------------------------------------
@@ -196,7 +205,7 @@ async function perform(
   run: Run | undefined,
   lease: Lease,
   look: () => Promise<unknown>,
-): Promise<{ ending: Ending; turn: SeenTurn } | 'taken' | 'rebooting'> {
+): Promise<{ ending: Ending; finish: Finish } | 'taken' | 'rebooting'> {
   const { log, config } = context;
   const { assignment } = incoming;
   const { createTaskLog } = await import('../src/operations/task-log.js');
@@ -279,7 +288,7 @@ async function perform(
   lease.onNew(async () => {});
   if (delivered === undefined) return 'taken';
   log.debug(`the result of ${incoming.id}/${incoming.no} is handed in`);
-  return { ending, turn: delivered };
+  return { ending, finish: delivered };
 }
 
 /**
@@ -521,7 +530,7 @@ async function deliver(
   taken: () => boolean,
   ending: Ending,
   lease: Lease,
-): Promise<SeenTurn | undefined> {
+): Promise<Finish | undefined> {
   const { client } = context;
   const since = context.monotonic();
   let pause = 100;
@@ -532,8 +541,8 @@ async function deliver(
       const { log: text = '', ...bare } = ending;
       const small = Buffer.byteLength(text) <= SMALL_LOG;
       if (!small) await writeLog(client, id, no, node, text, session);
-      const turn = await finish(client, claim(), small ? ending : bare);
-      if (turn !== undefined) return turn;
+      const finished = await finish(client, claim(), small ? ending : bare);
+      if (finished !== undefined) return finished;
       const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
       const decoded = outcome && decodeOutcome(outcome);
       if (
@@ -542,7 +551,7 @@ async function deliver(
         decoded.value.session === session &&
         decoded.value.status === ending.status
       )
-        return await readTurn(client, id);
+        return { turn: await readTurn(client, id) };
       if (
         outcome === undefined ||
         !decoded?.ok ||

@@ -37,6 +37,8 @@ export interface DispatchOutcome {
   readonly ended: { readonly id: string; readonly status: string }[];
   /** Transactions that changed something. */
   readonly written: number;
+  /** Nodes that this call gave an assignment. */
+  readonly released: readonly string[];
   /** Targets of the widest step that was looked at. */
   readonly widest: number;
   /** ms after which time alone will change something, if nothing else does. */
@@ -65,6 +67,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
   let written = 0;
   let next: number | undefined;
   let widest = 0;
+  const released: string[] = [];
   for (let pass = 0; pass < MOST_PASSES && !context.signal.aborted; pass += 1) {
     const seen = await snapshot(context.client);
     for (const { key, problem } of seen.broken) reports.broken(key, problem);
@@ -76,6 +79,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
       const step = await reports.apart(key, () => bring(context, view, options.quick === true));
       if (step.progressed) progressed = true;
       written += step.written;
+      released.push(...(step.released ?? []));
       if (step.ended !== undefined) ended.push({ id: view.run.id, status: step.ended });
       if (step.until !== undefined) next = Math.min(next ?? step.until, step.until);
     }
@@ -96,6 +100,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
     ended,
     written,
     widest,
+    released,
     ...(next === undefined ? {} : { next }),
     ...(denied === undefined ? {} : { denied }),
   };
@@ -144,6 +149,7 @@ interface Step {
   readonly progressed: boolean;
   readonly written: number;
   readonly ended?: string;
+  readonly released?: readonly string[];
   readonly until?: number;
 }
 
@@ -248,7 +254,7 @@ async function apply(
       log.info(
         `event ${run.event} (${run.id}) step ${run.current}: assigned again to ${decision.releases.map((one) => one.node).join(', ')}`,
       );
-      return { progressed: true, written: done ? 1 : 0 };
+      return { progressed: true, written: done ? 1 : 0, released: decision.releases.map((one) => one.node) };
     }
     case 'write': {
       const saved = await saveRun(client, view, decision, now.at, reported);
@@ -257,7 +263,8 @@ async function apply(
       if (rest.length > 0) await assign(client, decision.run, saved.index, rest);
       tell(context, decision.run, reported);
       // Targets that have just been released cannot have ended: their finishers look.
-      return { progressed: decision.releases.length === 0, written: 1 };
+      const released = decision.releases.map((one) => one.node);
+      return { progressed: released.length === 0, written: 1, released };
     }
     case 'end': {
       const done = await endRun(client, view, decision, now.at, reported);

@@ -70,7 +70,11 @@ export async function execute(context: Context, options: ExecuteOptions = {}): P
       if (execution.kind === 'gone') passedOver.add(nameOf(incoming));
       if (execution.kind === 'ran') {
         ran.push({ id: incoming.id, no: incoming.no, status: execution.status });
-        looked = (await patiently(() => lookAfter(context, execution.finished), patience)) ?? looked;
+        const look = await patiently(() => lookAfter(context, execution.finished), patience);
+        looked = look ?? looked;
+        // What comes into the inbox after the finish saw it has a wake-up of its own, which waits for this
+        // call's lock; only what this call's own look put there is nobody else's to see.
+        if (look === undefined || !look.released.includes(node)) given = execution.inbox;
       }
     }
   } finally {

@@ -263,10 +263,10 @@ export interface Ending {
 
 /**
  * Hands in the result: the session still holds the inbox key · outcome · node result · inbox key gone.
- * With it comes the run's turn as it stands at that instant (see `run/looks.ts`), for nothing.
+ * With it come, for nothing, the run's turn (see `run/looks.ts`) and what else is in the inbox.
  * Undefined: the claim is not ours any more, and nothing was written.
  */
-export async function finish(client: Client, claimed: Claim, ending: Ending): Promise<SeenTurn | undefined> {
+export async function finish(client: Client, claimed: Claim, ending: Ending): Promise<Finish | undefined> {
   const { keys } = client;
   const { id, no, node, session, attempt } = claimed;
   const outcome: Outcome = {
@@ -296,8 +296,21 @@ export async function finish(client: Client, claimed: Claim, ending: Ending): Pr
     { verb: 'delete', key: keys.assignment(node, id, no) },
     // get-tree: a `get` of a missing key would fail the whole.
     { verb: 'get-tree', key: keys.turn(id) },
+    { verb: 'get-tree', key: keys.inbox(node) },
   ]);
-  return result.ok ? turnOf(result.entries.find((entry) => entry.key === keys.turn(id))) : undefined;
+  if (!result.ok) return undefined;
+  const inbox = result.entries.filter((entry) => entry.key.startsWith(keys.inbox(node)));
+  return {
+    turn: turnOf(result.entries.find((entry) => entry.key === keys.turn(id))),
+    inbox: inboxOf(client, node, inbox),
+  };
+}
+
+/** What a finish transaction saw, at its instant. */
+export interface Finish {
+  readonly turn: SeenTurn;
+  /** The node's inbox without what was finished; absent when the answer never came and another call told. */
+  readonly inbox?: Inbox;
 }
 
 /**

@@ -350,7 +350,7 @@ test('finish: only the session that holds the claim', async (t) => {
   await unchanged(t, store, async () => t.falsy(await finish(store.client, claimOf(on, by), ending)));
 });
 
-test('finish brings the turn as it stood then', async (t) => {
+test('finish brings the turn and the rest of the inbox as they stood then', async (t) => {
   const store = openStore(t);
   const on = await assigned(store, ['n1', 'n2', 'n3']);
   const by = await session(t, store);
@@ -358,7 +358,9 @@ test('finish brings the turn as it stood then', async (t) => {
   const hand = async (node: string) => {
     const mine = claimOf(on, by, { node });
     t.true(await claim(store.client, mine, { ...on, inboxIndex: await inboxIndex(store, node) }));
-    return finish(store.client, mine, { status: 'success', finishedAt: NOW });
+    const seen = await finish(store.client, mine, { status: 'success', finishedAt: NOW });
+    t.deepEqual(seen?.inbox?.incoming, [], 'without what was finished');
+    return seen?.turn;
   };
   await store.put('progress_task_queue/e1/turns', 'a neighbour');
   t.deepEqual(await hand('n1'), { index: 0 });
