@@ -6,13 +6,14 @@
  * one. So the holder leaves its identity beside the lock: a dead holder's lock is taken at once, a living
  * one's never, and the session claim on Consul decides in the end.
  */
-import { readFileSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import lockfile from 'proper-lockfile';
 import { messageOf, MetronomeError } from '../errors.js';
-import { type Identity, isAlive, ownIdentity } from './identity.js';
-import { ensureStateDir, writeWhole } from './state.js';
+import { type Holder, readRecord, takeRecord } from './holder.js';
+import { isAlive, ownIdentity } from './identity.js';
+import { ensureStateDir } from './state.js';
 
 export interface Held {
   /** Whether the former holder died without leaving: its tasks may live on. */
@@ -67,7 +68,7 @@ async function attempt(stateDir: string, name: string, mayBreak = false): Promis
   const record = join(stateDir, `${name}.holder.json`);
   let release = await tryLock(stateDir, name);
   if (release === undefined && mayBreak && holderIsDead(stateDir, name, record)) {
-    // Only the one waiter comes here, so nobody else breaks it at the same time.
+    // Another may break it at the same time, and even take away the next one's: the record decides.
     try {
       rmdirSync(lockPath(stateDir, name));
     } catch {
@@ -76,30 +77,26 @@ async function attempt(stateDir: string, name: string, mayBreak = false): Promis
     release = await tryLock(stateDir, name);
   }
   if (release === undefined) return undefined;
-  const former = readHolder(record);
-  if (former !== undefined && isAlive(former.identity) && former.identity.pid !== process.pid) {
-    // The lock went stale under a process that is stopped or starved: its task may be running. It holds
-    // it still, and is waited for like any other: whoever left now would take the wake-up with him.
+  const former = readRecord(record);
+  const alive = former?.holder !== undefined && isAlive(former.holder.identity);
+  const folder = lockFolder(stateDir, name);
+  // alive: the lock went stale under a process that is stopped or starved (perhaps this one): its task may
+  // be running. It holds it still, and is waited for like any other: whoever left now would take the
+  // wake-up with him. No folder: such a one has taken it away on leaving.
+  if (alive || folder === undefined || !takeRecord(record, former, { identity: ownIdentity(), ...folder })) {
     await release();
     return undefined;
   }
-  const lockDir = statSync(lockPath(stateDir, name), { bigint: true });
-  writeWhole(
-    record,
-    JSON.stringify({
-      identity: ownIdentity(),
-      ino: String(lockDir.ino),
-      born: String(lockDir.birthtimeNs),
-    } satisfies Holder),
-  );
   const done = release;
+  let released = false;
   return {
     kind: 'mine',
     held: {
       takenOver: former !== undefined,
       async release() {
-        const holder = readHolder(record);
-        if (holder?.identity.pid === process.pid) {
+        if (released) return;
+        released = true;
+        if (readRecord(record)?.holder?.identity.pid === process.pid) {
           try {
             unlinkSync(record);
           } catch {
@@ -112,33 +109,24 @@ async function attempt(stateDir: string, name: string, mayBreak = false): Promis
   };
 }
 
-interface Holder {
-  readonly identity: Identity;
-  /** The lock folder it belongs to: a record left behind must not speak for a later holder's lock. */
-  readonly ino: string;
-  readonly born: string;
+function holderIsDead(stateDir: string, name: string, record: string): boolean {
+  const holder = readRecord(record)?.holder;
+  const folder = lockFolder(stateDir, name);
+  return (
+    holder !== undefined &&
+    folder?.ino === holder.ino &&
+    folder.born === holder.born &&
+    !isAlive(holder.identity)
+  );
 }
 
-function readHolder(record: string): Holder | undefined {
+/** Which lock folder stands there now. */
+function lockFolder(stateDir: string, name: string): Pick<Holder, 'ino' | 'born'> | undefined {
   try {
-    return JSON.parse(readFileSync(record, 'utf8')) as Holder;
+    const { ino, birthtimeNs } = statSync(lockPath(stateDir, name), { bigint: true });
+    return { ino: String(ino), born: String(birthtimeNs) };
   } catch {
     return undefined;
-  }
-}
-
-function holderIsDead(stateDir: string, name: string, record: string): boolean {
-  const holder = readHolder(record);
-  if (holder === undefined) return false;
-  try {
-    const lockDir = statSync(lockPath(stateDir, name), { bigint: true });
-    return (
-      String(lockDir.ino) === holder.ino &&
-      String(lockDir.birthtimeNs) === holder.born &&
-      !isAlive(holder.identity)
-    );
-  } catch {
-    return false;
   }
 }
 
@@ -167,7 +155,10 @@ async function tryLock(stateDir: string, name: string): Promise<(() => Promise<v
       }
     };
   } catch (error) {
-    if ((error as { code?: string }).code === 'ELOCKED') return undefined;
+    const { code, syscall } = error as { code?: string; syscall?: string };
+    if (code === 'ELOCKED') return undefined;
+    // Made, and taken away by its former holder before it was ours.
+    if (code === 'ENOENT' && syscall !== 'mkdir') return undefined;
     throw new MetronomeError(`${lockPath(stateDir, name)} cannot be made (${messageOf(error)})`, undefined, {
       cause: error,
     });
