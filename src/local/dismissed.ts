@@ -20,10 +20,12 @@ export function dismissedIds(stateDir: string): Set<string> {
 
 /** Remembers further ids; nothing is written when all are known. */
 export function dismiss(stateDir: string, ids: readonly string[]): void {
+  // More than are kept would push each other out, try after try.
+  const last = ids.slice(-KEPT);
   // Another push of this node may write at the same time: look whether ours are there.
   for (let tries = 0; tries < 5; tries += 1) {
     const known = dismissedIds(stateDir);
-    const fresh = ids.filter((id) => !known.has(id)).slice(-KEPT);
+    const fresh = last.filter((id) => !known.has(id));
     if (fresh.length === 0) return;
     writeWhole(fileOf(stateDir), JSON.stringify([...known, ...fresh].slice(-KEPT)));
   }
