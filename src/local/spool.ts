@@ -40,11 +40,20 @@ export function readSpool<T>(
     } catch (error) {
       // ENOENT: another tick took it.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
-      report(`spool file ${file} cannot be read (${messageOf(error)}): set aside as ${name}.bad`);
-      renameSync(file, `${file}.bad`);
+      const aside = setAside(file) ? `set aside as ${name}.bad` : 'and not set aside either: remove it';
+      report(`spool file ${file} cannot be read (${messageOf(error)}): ${aside}`);
     }
   }
   return spooled;
+}
+
+function setAside(file: string): boolean {
+  try {
+    renameSync(file, `${file}.bad`);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Forgets a spooled event that is in the queue now. */
