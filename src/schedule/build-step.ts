@@ -68,9 +68,7 @@ export function buildStepOptions(branch: Branch | undefined): StepOptions {
     successCodes: numbersOf(get(branch, 'success_codes')),
     when: buildWhen(get(branch, 'when')),
   };
-  return Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  );
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 function buildWaitFor(branch: Branch): WaitFor {
