@@ -4,7 +4,8 @@
  */
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Agent as HttpsAgent } from 'node:https';
+// As a whole: the bundle loads it late, and a part of it would be looked up at once (deploy/build.mjs).
+import https, { type Agent as HttpsAgent } from 'node:https';
 import Consul from 'consul';
 import type { Config } from '../config.js';
 import { InputError, messageOf, MetronomeError, PermissionError, UnreachableError } from '../errors.js';
@@ -395,7 +396,7 @@ function tlsAgent(config: Config): HttpsAgent {
   const ca = file(config.caCert, 'ca-cert');
   const cert = file(config.clientCert, 'client-cert');
   const key = file(config.clientKey, 'client-key');
-  return new HttpsAgent({
+  return new https.Agent({
     keepAlive: true,
     rejectUnauthorized: !config.insecureSkipVerify,
     ...(ca ? { ca } : {}),
