@@ -161,13 +161,15 @@ const LONGEST_CHAIN = 10;
  * anything is written, so that its assignments travel with the end of the one before.
  */
 async function bring(context: Context, view: RunView, quick: boolean): Promise<Step> {
-  const now = await stampNow(context);
   const reported: Reported[] = [];
   let current = view;
   let pending: Extract<Decision, { kind: 'write' }> | undefined;
   const seen = new Map<string, Promise<Candidate[]>>();
   for (;;) {
     const observed = await observe(context, current, quick, seen);
+    // After the look: a dispatcher that was stopped in between must not date from before what it saw, and
+    // call a claim unheld since a time at which it was held.
+    const now = await stampNow(context);
     const decision = advance(current.run, observed, now, LIMITS);
     if (decision.kind === 'write' || decision.kind === 'end') {
       reported.push(...reportedBy(current, decision));
