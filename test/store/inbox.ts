@@ -9,6 +9,7 @@ import {
   discard,
   finish,
   keepInbox,
+  markReboot,
   readClaims,
   readInbox,
   settle,
@@ -368,6 +369,42 @@ test('finish brings the turn and the rest of the inbox as they stood then', asyn
   t.deepEqual(await hand('n2'), { turn, index });
   const broken = await store.put('progress_task_queue/e1/turn', 'broken');
   t.deepEqual(await hand('n3'), { index: broken });
+});
+
+test('finish: what else waits in this inbox, and in no other', async (t) => {
+  const store = openStore(t);
+  const on = await assigned(store, ['n1', 'n10']);
+  const by = await session(t, store);
+  await store.put('inbox/n1/e10/0', assignmentOf(runOf('e10', ['n1'])));
+  await store.put('inbox/n1/.keep', '{}');
+  await store.put('inbox/n1/e9/0', 'broken');
+  t.true(await claim(store.client, claimOf(on, by), on));
+  const seen = await finish(store.client, claimOf(on, by), { status: 'success', finishedAt: NOW });
+  t.deepEqual(seen?.inbox, await readInbox(store.client, 'n1'));
+  t.deepEqual(
+    seen?.inbox?.incoming.map(({ id, no }) => [id, no]),
+    [['e10', 0]],
+  );
+});
+
+test('markReboot says it in the outcome while the claim is held, and may be repeated', async (t) => {
+  const store = openStore(t);
+  const on = await assigned(store);
+  const [by, other] = [await session(t, store), await session(t, store)];
+  await unchanged(t, store, async () => t.false(await markReboot(store.client, claimOf(on, by), 5000)));
+  t.true(await claim(store.client, claimOf(on, by), on));
+  await unchanged(t, store, async () => t.false(await markReboot(store.client, claimOf(on, other), 5000)));
+  const before = await inboxIndex(store);
+  for (let more = 0; more < 2; more += 1) t.true(await markReboot(store.client, claimOf(on, by), 5000));
+  t.deepEqual((await store.documents())['progress_task_queue/e1/0/n1'], {
+    attempt: 1,
+    session: by,
+    status: 'inprogress',
+    reboot: 5000,
+  });
+  t.is(await inboxIndex(store), before);
+  await store.api.destroySession(by);
+  await unchanged(t, store, async () => t.false(await markReboot(store.client, claimOf(on, by), 1)));
 });
 
 test('finish: of twelve at once exactly one', async (t) => {

@@ -1,6 +1,7 @@
 /** admit, saveRun, endRun, setControl, freeSlot and snapshot, on a real Consul. */
 import test from 'ava';
 import type { Decision, Run } from '../../src/run/types.js';
+import { assign } from '../../src/store/inbox.js';
 import { push, readQueue, rewriteQueued } from '../../src/store/queue.js';
 import {
   admit,
@@ -188,18 +189,33 @@ test('saveRun writes the run, the reports and the assignments that follow, in on
   );
 });
 
-test('saveRun: an outcome or an assignment that stands already stops the whole', async (t) => {
+test('saveRun: where an outcome or an assignment stands already, the run alone is written', async (t) => {
   for (const key of ['progress_task_queue/e1/0/n2', 'inbox/n2/e1/0']) {
     const store = openStore(t);
     await store.put(key, { attempt: 1, session: '', status: 'success' });
+    const kept = await store.entry(key);
     const view = await putRun(store, runOf('e1'));
     const releases = ['n1', 'n2'].map((node) => ({ node, attempt: 1 }));
+    const run = runOf('e1', ['n1', 'n2']);
+    // A stale caller meets it as well, and writes nothing at all.
+    const stale = { ...view, index: view.index - 1 };
     await unchanged(t, store, async () =>
-      t.is(
-        await saveRun(store.client, view, write(runOf('e1', ['n1', 'n2']), { releases }), NOW),
-        undefined,
-        key,
-      ),
+      t.is(await saveRun(store.client, stale, write(run, { releases }), NOW), undefined, key),
+    );
+    const saved = await saveRun(store.client, view, write(run, { releases }), NOW);
+    const { modifyIndex } = await store.entry('progress_task_queue/e1/run');
+    t.deepEqual(saved, { index: modifyIndex, released: 0 }, key);
+    t.deepEqual(await store.entry(key), kept);
+    t.deepEqual(
+      Object.keys(await store.documents()).toSorted(),
+      [key, 'progress_task_queue/e1/run'].toSorted(),
+    );
+    // What the next call does: the other target alone gets its assignment.
+    t.true(await assign(store.client, run, modifyIndex, releases));
+    t.deepEqual(await store.entry(key), kept);
+    t.deepEqual(
+      (await store.api.kvKeys(`${store.prefix}inbox/`)).filter((one) => !one.endsWith(key)),
+      [`${store.prefix}inbox/n1/e1/0`],
     );
   }
 });
