@@ -299,7 +299,10 @@ export async function finish(client: Client, claimed: Claim, ending: Ending): Pr
     { verb: 'get-tree', key: keys.inbox(node) },
   ]);
   if (!result.ok) return undefined;
-  const inbox = result.entries.filter((entry) => entry.key.startsWith(keys.inbox(node)));
+  // The answer has an entry for the check of the session too: the key that is gone now, without its value.
+  const inbox = result.entries.filter(
+    (entry) => entry.key.startsWith(keys.inbox(node)) && entry.key !== keys.assignment(node, id, no),
+  );
   return {
     turn: turnOf(result.entries.find((entry) => entry.key === keys.turn(id))),
     inbox: inboxOf(client, node, inbox),
