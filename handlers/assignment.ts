@@ -87,7 +87,7 @@ export async function executeAssignment(
   if (claimed === 'later') return { kind: 'later' };
   const what = `event ${incoming.assignment.event} (${incoming.id}) step ${incoming.no} ${incoming.assignment.task}`;
   log.info(`${what} starts here`);
-  const ending = await perform(context, claimed.claim, incoming, claimed.run, lease.current, look);
+  const ending = await perform(context, claimed, incoming, lease.current, look);
   if (ending === 'rebooting') {
     log.info(`${what} goes on here when the machine is back`);
     return { kind: 'rebooting' };
@@ -107,7 +107,8 @@ export async function executeAssignment(
 
 // The claim -----------------------------------------------------------------------------------------
 
-type Taken = { claim: Claim; run?: Run } | 'gone' | 'later';
+/** `runIndex` is that of the run as the claim found it; 0 where only a later call told that the claim was made. */
+type Taken = { claim: Claim; run?: Run; runIndex: number } | 'gone' | 'later';
 
 /** The claim, and the run if it had to be read. */
 async function takeClaim(context: Context, node: string, incoming: Incoming, lease: Lease): Promise<Taken> {
@@ -151,7 +152,7 @@ async function tryClaim(
         decoded.value.attempt === assignment.attempt
       ) {
         // The answer to our own claim never came; it was we.
-        return { claim: claimOf(context, node, incoming, lease.session), run: read.run };
+        return { claim: claimOf(context, node, incoming, lease.session), run: read.run, runIndex: 0 };
       }
       // This node's own attempt, at work when its machine went down: the record on its disk proves it.
       const back =
@@ -184,7 +185,7 @@ async function tryClaim(
         ...(outcomeIndex === undefined ? {} : { outcomeIndex }),
       })
     ) {
-      return { claim: claimed, ...(run === undefined ? {} : { run }) };
+      return { claim: claimed, runIndex, ...(run === undefined ? {} : { run }) };
     }
     blind = false;
   }
@@ -200,9 +201,8 @@ function claimOf(context: Context, node: string, incoming: Incoming, session: st
 
 async function perform(
   context: Context,
-  first: Claim,
+  { claim: first, run, runIndex }: Exclude<Taken, string>,
   incoming: Incoming,
-  run: Run | undefined,
   lease: Lease,
   look: () => Promise<unknown>,
 ): Promise<{ ending: Ending; finish: Finish } | 'taken' | 'rebooting'> {
@@ -252,7 +252,7 @@ async function perform(
   const caretaker = setInterval(() => {
     look().catch((error: unknown) => log.debug(`looking around: ${messageOf(error)}`));
   }, LOOK_EVERY);
-  const listening = listenForStop(context, current, stopTask, over.signal);
+  const listening = listenForStop(context, current, runIndex, stopTask, over.signal);
   const publishing = publish(context, () => current, taskLog, over.signal);
 
   // Each task has a mark of its own: what an earlier task of this handler left running on purpose is not this one's.
@@ -420,12 +420,14 @@ function variablesLeaveOut(
 async function listenForStop(
   context: Context,
   claimed: Claim,
+  since: number,
   stopTask: (status: StopReason['status'], reason: string) => void,
   over: AbortSignal,
 ): Promise<void> {
   const { client } = context;
   const { decodeRun } = await import('../src/store/documents.js');
-  let index = 0;
+  // From the run as the claim found it: in a wide step the document is long, and every executor listens.
+  let index = since;
   try {
     await sleep(LISTEN_AFTER, undefined, { signal: over });
   } catch {

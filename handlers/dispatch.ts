@@ -4,6 +4,7 @@ import { admission, cancelledBy, type StartRules } from '../src/run/admission.js
 import { plan, startRules, STEP_DEFAULTS } from '../src/run/plan.js';
 import { left } from '../src/run/time.js';
 import type { Candidate, Decision, FinalStatus, Limits, Observed, Run, Stamp } from '../src/run/types.js';
+import { endStep } from '../src/run/sections.js';
 import { wants } from '../src/run/wants.js';
 import { candidates, passing } from '../src/store/catalog.js';
 import { assign, readClaims, settle } from '../src/store/inbox.js';
@@ -54,6 +55,8 @@ export const LIMITS: Limits = { maxClockSkew: 300_000 };
 const MOST_PASSES = 1000;
 /** A run of 300 steps takes about 60 KiB; beyond this it would not fit into one value with its targets. */
 const LARGEST_RUN = 300 * 1024;
+/** In a transaction a value travels as base64: 512 KiB of body hold so much of it. */
+const LARGEST_VALUE = 380 * 1024;
 
 /**
  * Brings every run as near to its end as it can be now, and starts the events that can start.
@@ -170,7 +173,7 @@ async function bring(context: Context, view: RunView, quick: boolean): Promise<S
     // After the look: a dispatcher that was stopped in between must not date from before what it saw, and
     // call a claim unheld since a time at which it was held.
     const now = await stampNow(context);
-    const decision = advance(current.run, observed, now, LIMITS);
+    const decision = fitting(current.run, advance(current.run, observed, now, LIMITS), now);
     if (decision.kind === 'write' || decision.kind === 'end') {
       reported.push(...reportedBy(current, decision));
     } else if (pending !== undefined) {
@@ -183,6 +186,15 @@ async function bring(context: Context, view: RunView, quick: boolean): Promise<S
     // A step that nobody has looked at has no outcomes.
     current = { ...view, run: decision.run, outcomes: new Map() };
   }
+}
+
+/** A step whose targets do not fit into one value ends with an error that says so: it could never be written. */
+function fitting(run: Run, decision: Decision, now: Stamp): Decision {
+  if (decision.kind !== 'write' || decision.run.step.targets.length < 1000) return decision;
+  const size = Buffer.byteLength(JSON.stringify(decision.run));
+  if (size <= LARGEST_VALUE) return decision;
+  const reason = `its ${decision.run.step.targets.length} targets take ${Math.ceil(size / 1024)} KiB, and Consul takes ${LARGEST_VALUE / 1024}: use serial, or a tag for each part`;
+  return endStep(run, { status: 'error', reason }, now);
 }
 
 async function observe(

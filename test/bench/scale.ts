@@ -54,7 +54,7 @@ export async function measureScale(
         `events: {go: {ordered_tasks: [${steps}]}}\ntasks: {nothing: {operations: [{echo: nothing}]}}\n`,
       );
       const signal = new AbortController().signal;
-      const at = { ...server, host: '127.0.0.1', port: counter.port, name: 's1' };
+      const at = { host: '127.0.0.1', port: counter.port, name: 's1' };
       const client = openClient(testConfig(at, { prefix, stateDir: dir }));
       const contexts = new Map(
         names.map((node) => [
