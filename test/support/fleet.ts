@@ -13,6 +13,7 @@ import type { Config } from '../../src/config.js';
 import { silent } from '../../src/log.js';
 import { type Client, openClient } from '../../src/store/client.js';
 import { type EventResults, readResults } from '../../src/store/history.js';
+import type { Settings } from './agent.js';
 import { type Address, consulApi, type ConsulApi } from './api.js';
 import { deregister, freshPrefix, registerService, sharedCluster, until } from './cluster.js';
 import { testConfig } from './config.js';
@@ -47,7 +48,7 @@ export interface Fleet {
   readonly api: ConsulApi;
   node(name: string): FleetNode;
   /** Registers a service for as long as the test runs; waits until the catalog has it. */
-  serve(node: string, service: string, tags?: readonly string[]): Promise<string>;
+  serve(node: string, service: string, tags?: readonly string[], check?: Settings): Promise<string>;
   /** What tasks wrote with `note WORD`, in order. */
   ledger(): Entry[];
   /** `node task` of each `start`, in order. */
@@ -108,8 +109,12 @@ export function fleet(t: ExecutionContext, options: FleetOptions): Fleet {
     nodes,
     api,
     node,
-    async serve(at, service, tags = []) {
-      const id = await registerService(node(at).address, { name: service, tags: [...tags] });
+    async serve(at, service, tags = [], check) {
+      const id = await registerService(node(at).address, {
+        name: service,
+        tags: [...tags],
+        ...(check === undefined ? {} : { check }),
+      });
       t.teardown(() => deregister(node(at).address, id));
       return id;
     },
@@ -134,7 +139,7 @@ export function fleet(t: ExecutionContext, options: FleetOptions): Fleet {
       const ticking = nodes.map(async (one) => {
         while (!over) {
           await one.tick();
-          await sleep(25);
+          await sleep(50);
         }
       });
       const finished = async () => {
