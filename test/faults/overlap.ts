@@ -73,7 +73,7 @@ test('a wake-up that meets a handler on its way out is not lost', async (t) => {
   };
   const inbox = async () =>
     (await world.api.kvKeys(`${world.prefix}inbox/${node.name}/`)).filter((key) => !key.endsWith('.keep'));
-  for (let round = 0; round < (LONG ? 200 : 25); round += 1) {
+  for (let round = 0; round < (LONG ? 100 : 25); round += 1) {
     await assignOne();
     // As watches do: each call is a wake-up for what was assigned just before it.
     const calls = [execute(context)];
@@ -103,7 +103,7 @@ test('what is added before a turn is asked for is seen by whoever has it after t
     running -= 1;
     await turn.held.release();
   };
-  for (let round = 0; round < (LONG ? 400 : 60); round += 1) {
+  for (let round = 0; round < (LONG ? 150 : 60); round += 1) {
     const calls: Promise<void>[] = [];
     for (let one = 0; one < 5; one += 1) {
       added += 1;
