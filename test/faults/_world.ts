@@ -262,7 +262,7 @@ function scheduleText(
   const note = (what: string) =>
     `echo "$METRONOME_EVENT_ID $METRONOME_STEP $METRONOME_NODE ${what}" >>'${notes}'`;
   return `default:
-  timeout: 120
+  timeout: 900
   step:
 ${step.map((line) => `    ${line}`).join('\n')}
 events:
