@@ -23,7 +23,6 @@ test('a step of 400 targets with one that dies', async (t) => {
   const server = cluster.node('s1');
   const service = freshName('wide');
   const nodes = Array.from({ length: count }, (_, at) => ({
-    ...server,
     name: `w${at + 1}`,
     host: server.host,
     port: server.port,
