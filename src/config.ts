@@ -9,7 +9,7 @@ import { messageOf } from './errors.js';
 
 export { GLOBAL_FLAGS, type GlobalFlag, normalizeArgv } from './config/flags.js';
 
-/** The settings of one invocation, from flags, environment and file (design: flag before environment before file before default). */
+/** The settings of one invocation, from flags, environment and file (flag before environment before file before default). */
 export interface Config {
   readonly host: string;
   readonly port: number;
@@ -92,7 +92,7 @@ const CONFIG_FILE = '/etc/metronome/config.yml';
 const VARIABLES_FILE = '/etc/metronome/variables.yml';
 
 /**
- * The settings of one invocation: flag before environment before file before default (design section 6).
+ * The settings of one invocation: flag before environment before file before default.
  * Reports all problems at once and never throws for wrong input. A file named by `--config` or `--variables`
  * must exist; the default ones need not. Relative paths in a file start from its folder, elsewhere from `cwd`.
  */

@@ -2,7 +2,7 @@ import type { EventDefinition, Schedule, StepDefinition } from '../schedule/type
 import type { StartRules } from './admission.js';
 import type { Section, StepSpec } from './types.js';
 
-/** Defaults in ms, from design section 5 (rules 5, 6, 9) and issue 6. */
+/** Defaults in ms, from the rules in the README and deploy/SCHEDULE.md. */
 export const STEP_DEFAULTS = {
   startTimeout: 120_000,
   stepTimeout: 3_600_000,

@@ -3,7 +3,7 @@ import type { Stamp } from './types.js';
 /**
  * How long ago `since` was at the least, in ms, never negative.
  * A judge on another node allows `maxClockSkew`, because the two clocks may differ by that much:
- * it may wait longer than needed, it never judges too early (design: time and death).
+ * it may wait longer than needed, it never judges too early (ARCHITECTURE.md, "Time").
  */
 export function elapsed(since: Stamp, now: Stamp, maxClockSkew: number): number {
   const span = now.at - since.at - (since.by === now.by ? 0 : maxClockSkew);

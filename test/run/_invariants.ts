@@ -1,4 +1,4 @@
-/** What must be true of the simulated cluster after every move (design.md, section 5). */
+/** What must be true of the simulated cluster after every move (README, "The rules"). */
 import type { Outcome, Run, StepSpec } from '../../src/run/types.js';
 import type { Task, World } from './_world.js';
 

@@ -1,6 +1,6 @@
 /**
  * The core in a simulated cluster: arbitrary schedules, results, deaths, clocks and operators, with every
- * request of every process interleaved at random; after each move the rules of design.md section 5 hold.
+ * request of every process interleaved at random; after each move the rules of the README hold.
  * METRONOME_MODEL_CASES is how many (a long run: 100000, with `ava --timeout=1h`), METRONOME_MODEL_SEED
  * repeats one, METRONOME_MODEL_TRACE is how many lines of what happened a failure shows.
  */

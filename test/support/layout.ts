@@ -1,5 +1,5 @@
 /**
- * The layout of design: which part may import which, and what may stand at the top level.
+ * The layout (ARCHITECTURE.md): which part may import which, and what may stand at the top level.
  * To allow an import, edit the tables here; everything else follows.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
