@@ -41,9 +41,9 @@ export async function tick(context: Context, options: TickOptions = {}): Promise
 }
 
 /** A tick without its execute, for a driver that knows by itself when there is work: never waits for a task. */
-export async function around(context: Context): Promise<AroundOutcome> {
+export async function around(context: Context, options: TickOptions = {}): Promise<AroundOutcome> {
   const faults: unknown[] = [];
-  const done = await lookAround(context, faults);
+  const done = await lookAround(context, faults, options);
   if (faults.length > 0) throw faults[0];
   return done;
 }

@@ -41,6 +41,8 @@ test('without anything the defaults stand', async (t) => {
     prefix: 'metronome/',
     stateDir: '/home/op/.local/state/metronome',
     logFormat: 'text',
+    tickInterval: 20_000,
+    stopTimeout: 90_000,
     variables: {},
   });
   t.is(sources.host, 'default');
@@ -277,3 +279,22 @@ test("the original's own config.yml is read", async (t) => {
   t.is(config.files.length, 3);
   t.truthy(config.token);
 });
+
+for (const [text, expected] of [
+  ['5', 5000],
+  ['20s', 20_000],
+  ['1m', 60_000],
+  ['15m', 900_000],
+  ['1h', 3_600_000],
+  ['7s', undefined],
+  ['90s', undefined],
+  ['0', undefined],
+  ['2h', undefined],
+  ['soon', undefined],
+] as const)
+  test(`tick-interval: ${text}`, async (t) => {
+    const { config, problems } = await load({ env: { METRONOME_TICK_INTERVAL: text } });
+    if (expected === undefined)
+      t.regex(problems[0]?.message ?? '', /^METRONOME_TICK_INTERVAL: expected .*found/);
+    else t.is(config.tickInterval, expected);
+  });

@@ -5,7 +5,12 @@ import { suggestion } from '../schedule/nearest.js';
 import { COMMANDS, commandNamed } from './table.js';
 import type { Command, FlagSpec, Invocation } from './types.js';
 
-export async function run({ args, io }: Invocation): Promise<ExitCode> {
+export async function run({ args, flags, io }: Invocation): Promise<ExitCode> {
+  if (flags.man === true) {
+    const { manual } = await import('./man.js');
+    io.out(manual());
+    return EXIT.done;
+  }
   const name = args[0];
   if (name === undefined) {
     io.out(overview(io.columns));

@@ -2,6 +2,11 @@
 import type { Command, FlagSpec } from './types.js';
 
 const JSON_FLAG: FlagSpec = { name: 'json', kind: 'boolean', description: 'print JSON' };
+/** Of the commands that change the machine. */
+const CHANGE_FLAGS: readonly FlagSpec[] = [
+  { name: 'dry-run', kind: 'boolean', description: 'say what would be done, and do nothing' },
+  { name: 'force', kind: 'boolean', description: 'go on where a check failed or a file was changed' },
+];
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -61,6 +66,13 @@ export const COMMANDS: readonly Command[] = [
         description:
           'take the user events that the Consul agent has in memory too: for nodes without an event watch',
       },
+      {
+        name: 'start',
+        kind: 'string',
+        value: 'UNIT',
+        description:
+          'start this systemd unit when there is something to execute, instead of executing it here',
+      },
     ],
     examples: [],
     args: [0, 0],
@@ -104,6 +116,114 @@ export const COMMANDS: readonly Command[] = [
     args: [0, 0],
     group: 'Set-up',
     load: () => import('./agent.js'),
+  },
+  {
+    name: 'install',
+    summary: 'set this machine up: units, watches and the service definition',
+    usage: 'install',
+    description: [
+      'Checks what it needs first (as doctor does), says what it writes, writes it and starts it. Again, it changes',
+      'only what differs. The driver `agent` is one resident process; `timer` ticks every five seconds (systemd; every',
+      '15 by cron); `watch` has Consul’s agent start the handlers, with the timer as a net. Flags and environment go',
+      'into /etc/metronome/config.yml where there is none.',
+    ],
+    flags: [
+      {
+        name: 'driver',
+        kind: 'string',
+        value: 'agent|timer|watch',
+        description: 'what starts the handlers',
+        default: 'agent',
+      },
+      {
+        name: 'consul-dir',
+        kind: 'string',
+        value: 'DIR',
+        description: 'configuration folder of Consul’s agent; none to leave it alone',
+        default: '/etc/consul.d where it is',
+      },
+      {
+        name: 'root',
+        kind: 'string',
+        value: 'DIR',
+        description: 'put before every path, for images: checks nothing and starts nothing',
+      },
+      ...CHANGE_FLAGS,
+    ],
+    examples: [
+      {
+        call: 'metronome install --driver agent --files /etc/metronome/web/task.yml --dry-run',
+        says: 'see what it would write',
+      },
+    ],
+    args: [0, 0],
+    group: 'Set-up',
+    load: () => import('./install.js'),
+  },
+  {
+    name: 'remove',
+    summary: 'take away what install wrote',
+    usage: 'remove',
+    description: [
+      'Stops the driver, removes its files and the state folder, and leaves alone what somebody changed since (unless',
+      '--force). Refuses while events wait in the spool or a task runs. Results on Consul stay.',
+    ],
+    flags: [{ name: 'root', kind: 'string', value: 'DIR', description: 'as of install' }, ...CHANGE_FLAGS],
+    examples: [],
+    args: [0, 0],
+    group: 'Set-up',
+    load: () => import('./remove.js'),
+  },
+  ...(['start', 'stop'] as const).map(
+    (name): Command => ({
+      name,
+      summary:
+        name === 'start'
+          ? 'start the installed driver'
+          : 'stop the installed driver; a running task ends by itself',
+      usage: name,
+      description: [],
+      flags: [
+        { name: 'root', kind: 'string', value: 'DIR', description: 'as of install' },
+        { name: 'dry-run', kind: 'boolean', description: 'say what would be done, and do nothing' },
+      ],
+      examples: [],
+      args: [0, 0],
+      group: 'Set-up',
+      load: () => import('./start.js'),
+    }),
+  ),
+  {
+    name: 'doctor',
+    summary: 'check what metronome needs on this machine, each with its fix',
+    usage: 'doctor',
+    description: [
+      'Node.js, schedule files, state folder, Consul, its version and leader, the token’s permissions, the catalog, the',
+      'service manager and the installed driver. Writes nothing. 1: a check failed; 3: Consul does not answer.',
+    ],
+    flags: [JSON_FLAG],
+    examples: [],
+    args: [0, 0],
+    group: 'Set-up',
+    load: () => import('./doctor.js'),
+  },
+  {
+    name: 'config',
+    summary: 'show every setting in force and where it came from; secrets are hidden',
+    usage: 'config',
+    description: [],
+    flags: [
+      JSON_FLAG,
+      {
+        name: 'show-variables',
+        kind: 'boolean',
+        description: 'show the values of the variables too: one of them may be a secret',
+      },
+    ],
+    examples: [],
+    args: [0, 0],
+    group: 'Set-up',
+    load: () => import('./config.js'),
   },
   // -------------------------------------------------------------------------------------------------
   {
@@ -161,7 +281,7 @@ export const COMMANDS: readonly Command[] = [
     summary: 'show help for a command',
     usage: 'help [COMMAND]',
     description: [],
-    flags: [],
+    flags: [{ name: 'man', kind: 'boolean', description: 'write the manual page, for man' }],
     examples: [],
     args: [0, 1],
     bare: true,

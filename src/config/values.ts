@@ -80,8 +80,9 @@ const time: Reader<number> = (it) => {
 const interval: Reader<number> = (it) => {
   const read = time(it, '');
   if ('fault' in read) return read;
-  const whole = read.value < 60_000 ? 60_000 % read.value === 0 : 3_600_000 % read.value === 0;
-  return read.value >= 1000 && read.value <= 3_600_000 && whole && read.value % 1000 === 0
+  const seconds = read.value / 1000;
+  const whole = seconds < 60 ? 60 % seconds === 0 : seconds % 60 === 0 && 3600 % seconds === 0;
+  return seconds >= 1 && whole
     ? read
     : fault('expected a part of a minute or of an hour, such as 5s, 10s, 20s, 30s, 1m, 5m');
 };

@@ -13,10 +13,9 @@ import { openNotifier } from './notify.js';
 import { pause } from './watching.js';
 import { createWorker } from './worker.js';
 
-/** ms. An idle tick is two requests (three where files have `schedules`): 0.1 to 0.15 a second. */
-export const TICK_INTERVAL = 20_000;
-/** ms that a running task may go on after SIGTERM. */
-export const STOP_TIMEOUT = 90_000;
+/** Where nobody says otherwise (ms): those of the configuration. */
+const TICK_INTERVAL = 20_000;
+const STOP_TIMEOUT = 90_000;
 
 export interface Settings {
   readonly config: Config;

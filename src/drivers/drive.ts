@@ -10,7 +10,7 @@ import { looksNow } from '../run/looks.js';
 import { agentName } from '../store/catalog.js';
 import type { Client } from '../store/client.js';
 import { watchEvents } from '../store/events.js';
-import { type Inbox, inboxOf } from '../store/inbox.js';
+import { type Inbox, inboxOf, wantsExecute } from '../store/inbox.js';
 import type { Meters } from './meters.js';
 import { createLink, keepWatching } from './watching.js';
 import { createWorker } from './worker.js';
@@ -125,7 +125,7 @@ export function createDrive(first: InForce, meters: Meters): Drive {
     const given = pending;
     pending = undefined;
     if (draining.signal.aborted || given === undefined) return;
-    if (given !== 'read' && !wants(given)) return;
+    if (given !== 'read' && !wantsExecute(given)) return;
     try {
       const outcome = await execute(context(), {
         ...(given === 'read' ? {} : { inbox: given }),
@@ -155,7 +155,7 @@ export function createDrive(first: InForce, meters: Meters): Drive {
       failed('tick', error);
     }
     // While the watch is well it tells of all that comes; what it showed and could not run is tried again.
-    if (!link.up || seenInbox === undefined || wants(seenInbox)) executeRead();
+    if (!link.up || seenInbox === undefined || wantsExecute(seenInbox)) executeRead();
   });
 
   const firer = createWorker(async () => {
@@ -182,7 +182,7 @@ export function createDrive(first: InForce, meters: Meters): Drive {
     find();
     meters.set('inbox', inbox.incoming.length);
     if (pending !== 'read') pending = inbox;
-    if (wants(inbox)) executor.wake();
+    if (wantsExecute(inbox)) executor.wake();
   }
 
   function startWatching(): void {
@@ -277,11 +277,6 @@ export function createDrive(first: InForce, meters: Meters): Drive {
       return seenInbox?.incoming.length ?? 0;
     },
   };
-}
-
-/** There is something that an execute could do: run what nobody holds, or lay down the `.keep`. */
-function wants(inbox: Inbox): boolean {
-  return inbox.keep === undefined || inbox.incoming.some((one) => one.session === undefined);
 }
 
 /** Whether the work ended within so many ms. */

@@ -105,6 +105,11 @@ export interface Inbox {
   readonly broken: readonly (Broken & { readonly index: number })[];
 }
 
+/** There is something that an execute could do: run what nobody holds, or lay down the `.keep`. */
+export function wantsExecute(inbox: Inbox): boolean {
+  return inbox.keep === undefined || inbox.incoming.some((one) => one.session === undefined);
+}
+
 export async function readInbox(client: Client, node: string): Promise<Inbox> {
   return inboxOf(client, node, await client.tree(client.keys.inbox(node), { consistent: true }));
 }

@@ -8,7 +8,8 @@ import { root } from '../support/project.js';
 
 test('Consul takes the watches and the service definition as they are', (t) => {
   const folder = tempFolder(t);
-  for (const name of ['metronome-watches.json', 'metronome-service.json']) {
+  const names = ['metronome-watches.json', 'metronome-watches-systemd.json', 'metronome-service.json'];
+  for (const name of names) {
     const text = readFileSync(join(root, 'deploy/consul', name), 'utf8');
     writeFileSync(join(folder, name), text.replaceAll('NODE_NAME', 'n1'));
   }
