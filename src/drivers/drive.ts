@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Context, createContext, type ScheduleSet } from '../../handlers/context.js';
 import { fireDue } from '../../handlers/cron.js';
 import { dispatch } from '../../handlers/dispatch.js';
@@ -60,6 +61,8 @@ export function createDrive(first: InForce, meters: Meters): Drive {
   /** Ends what is at work; `draining` only keeps it from taking more. */
   const work = new AbortController();
   const draining = new AbortController();
+  // Every wait of every handler listens to it; Node takes more than ten for a leak, and says so.
+  setMaxListeners(100, work.signal);
   let node: string | undefined;
   let seenInbox: Inbox | undefined;
   let timer: NodeJS.Timeout | undefined;
