@@ -151,8 +151,10 @@ export function createDrive(first: InForce, meters: Meters): Drive {
       const { dispatched } = await around(context());
       meters.count('ticks', 'success');
       meters.set('lastTick', Date.now() / 1000);
-      if (dispatched !== undefined) later(dispatched);
-      link.answered();
+      if (dispatched !== undefined) {
+        later(dispatched);
+        link.answered();
+      }
     } catch (error) {
       meters.count('ticks', 'error');
       failed('tick', error);

@@ -2,7 +2,8 @@
 import test, { type ExecutionContext } from 'ava';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { settingsOf, plan } from '../../src/drivers/plan.js';
+import { install, remove, type Site } from '../../src/drivers/install.js';
+import { plan, type Plan, settingsOf } from '../../src/drivers/plan.js';
 import { consulApi, freshPrefix, sharedCluster, startCluster } from '../support/cluster.js';
 import { testConfig } from '../support/config.js';
 import { metronome, tempFolder, writeFiles } from '../support/metronome.js';
@@ -24,7 +25,7 @@ function machine(t: ExecutionContext) {
     metronome(null, [...args, '--root', root, '--state-dir', '/var/lib/metronome'], {
       env: { CONSUL_HTTP_TOKEN: 'very secret' },
     });
-  const install = (driver: string, ...more: string[]) =>
+  const set = (driver: string, ...more: string[]) =>
     call(
       'install',
       `--driver=${driver}`,
@@ -33,7 +34,7 @@ function machine(t: ExecutionContext) {
       '--files=/etc/metronome/web/task.yml',
       ...more,
     );
-  return { root, call, install };
+  return { root, call, install: set };
 }
 
 test('install writes what the driver needs, twice is once, another driver replaces it, remove leaves nothing', async (t) => {
@@ -268,3 +269,60 @@ test('config shows every value with its source, and no secret', async (t) => {
   );
   for (const text of [stdout, stderr, json.stdout]) t.notRegex(text, /tip-top|signing-key|hunter22/);
 });
+
+test.serial(
+  'on this machine the service manager and Consul are told, in order, and only when something changed',
+  async (t) => {
+    const dir = tempFolder(t);
+    writeFiles(dir, {
+      'bin/systemctl': `#!/bin/sh\necho "$*" >> ${dir}/calls\n[ "$1" != daemon-reload ] || [ ! -e ${dir}/broken ] || { echo "no bus" >&2; exit 1; }\n`,
+    });
+    const path = process.env.PATH;
+    process.env.PATH = `${dir}/bin:${path}`;
+    t.teardown(() => void (process.env.PATH = path));
+    let reloads = 0;
+    const site: Site = {
+      root: '',
+      stateDir: join(dir, 'state'),
+      version: '1.0.0',
+      dryRun: false,
+      force: false,
+      say: () => {},
+      reloadConsul: async () => void (reloads += 1),
+    };
+    const planned = (text: string): Plan => ({
+      driver: 'timer',
+      files: [
+        { path: join(dir, 'units/metronome-tick.timer'), text, mode: 0o644 },
+        { path: join(dir, 'consul/metronome-service.json'), text: '{}', mode: 0o644 },
+      ],
+      units: ['metronome-tick.timer'],
+    });
+    const calls = () => {
+      const lines = readFileSync(join(dir, 'calls'), 'utf8').trim().split('\n');
+      writeFileSync(join(dir, 'calls'), '');
+      return lines;
+    };
+    await install(planned('one'), site);
+    t.deepEqual(calls(), ['daemon-reload', 'enable --now metronome-tick.timer']);
+    t.is(reloads, 1);
+    await install(planned('one'), site);
+    t.deepEqual(calls(), ['enable --now metronome-tick.timer']);
+    t.is(reloads, 1);
+    await install(planned('two'), site);
+    t.deepEqual(calls(), [
+      'daemon-reload',
+      'enable --now metronome-tick.timer',
+      '--no-block restart metronome-tick.timer',
+    ]);
+    t.is(await remove(site), 'timer');
+    t.deepEqual(calls(), ['disable --now metronome-tick.timer', 'daemon-reload']);
+    t.is(reloads, 2);
+    t.deepEqual(
+      Object.keys(tree(dir)).filter((one) => !/bin|calls/.test(one)),
+      [],
+    );
+    writeFiles(dir, { broken: '' });
+    await t.throwsAsync(install(planned('one'), site), { message: 'systemctl daemon-reload failed: no bus' });
+  },
+);
