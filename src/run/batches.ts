@@ -21,6 +21,22 @@ export function amount(size: BatchSize, total: number): number {
   return Math.max(1, Math.floor((size.percent * total) / 100));
 }
 
+/**
+ * The batches that a step would have with these targets, in order: what `plan` shows. While it runs they follow
+ * from what is there then; nobody who joins later is in it.
+ */
+export function batchesOf(spec: StepSpec, nodes: readonly string[], seed: string): string[][] {
+  const rest = inOrder(nodes, spec, seed);
+  const total = rest.length;
+  const batches: string[][] = [];
+  while (rest.length > 0) {
+    const size = batchSize(spec, batches.length, total);
+    if (size === 0) break;
+    batches.push(rest.splice(0, size));
+  }
+  return batches;
+}
+
 /** How many targets a quorum asks for: a percentage is rounded up, so that 50 % of three are two. */
 export function quorumOf(size: BatchSize, total: number): number {
   if ('count' in size) return size.count;

@@ -13,6 +13,7 @@ export function checkSchedules(
   return [
     ...samePatterns(schedules),
     ...differingEvents(schedules),
+    ...differingLimits(schedules),
     ...cronEntries(schedules, options.complete ?? true),
     ...earlierSteps(schedules, options.complete ?? true),
   ];
@@ -71,6 +72,26 @@ function differingEvents(schedules: readonly Schedule[]): Problem[] {
     }
   }
   return problems;
+}
+
+/** Each event brings its own limit: of two in one group the lower one is not kept while the other is asked. */
+function differingLimits(schedules: readonly Schedule[]): Problem[] {
+  const events = new Map<string, EventDefinition>();
+  // One of the files may say it for all.
+  for (const definition of schedules.flatMap((schedule) => Object.values(schedule.events)))
+    if (events.get(definition.name)?.concurrency === undefined) events.set(definition.name, definition);
+  const first = new Map<string, EventDefinition>();
+  return [...events.values()].flatMap((event) => {
+    const { group = 'default', limit = 1 } = event.concurrency ?? {};
+    const other = first.get(group) ?? event;
+    first.set(group, other);
+    const before = other.concurrency?.limit ?? 1;
+    if (before === limit) return [];
+    const { place, name } = event;
+    const message = `limit: the group "${group}" has limit ${limit} here and ${before} for event "${other.name}" in ${other.place.file}:${other.place.line}`;
+    const hint = 'let all events of a group have the same limit';
+    return [{ place, severity: 'warning', path: `events.${name}.concurrency.limit`, message, hint }];
+  });
 }
 
 function cronEntries(schedules: readonly Schedule[], complete: boolean): Problem[] {

@@ -1,6 +1,13 @@
-import { durationOf, flagOf, get, numberOf } from './read.js';
+import { durationOf, flagOf, get, numberOf, textOf } from './read.js';
 import { type Fault, fault, warning } from './fault.js';
-import type { Branch } from './tree.js';
+import { type Branch, joinPath } from './tree.js';
+
+/** Those that a step does not have anyway. */
+const ORDERS = ['reverse_sorted', 'shuffle'];
+/** ms, where nothing says otherwise (src/run/plan.ts). */
+const STEP_TIMEOUT = 3_600_000;
+const HEALTHY_DEADLINE = 300_000;
+const LOST_GRACE = 60_000;
 
 /** Combinations of a step's options that cannot work (errors) or change nothing (warnings); `default.step` counts too. */
 export function stepFaults(path: string, step: Branch, defaults: Branch | undefined): Fault[] {
@@ -46,7 +53,9 @@ export function stepFaults(path: string, step: Branch, defaults: Branch | undefi
     for (const key of ['serial', 'canary'])
       if (has(key))
         wrong(key, 'cannot stand with run_once, which has one target only', 'remove one of the two');
-  }
+    idle('max_fail_percentage', 'with run_once, which has one target only');
+  } else if (!has('serial') && !has('canary') && ORDERS.includes(textOf(option('order')) ?? ''))
+    idle('order', 'without serial, canary or run_once: all targets start at once');
   if (!on('health_check')) {
     for (const key of ['min_healthy_time', 'healthy_deadline']) idle(key, 'without "health_check: true"');
   } else {
@@ -62,9 +71,47 @@ export function stepFaults(path: string, step: Branch, defaults: Branch | undefi
     wrong('any_errors_fatal', 'cannot stand with ignore_errors', 'remove one of the two');
   if (on('any_errors_fatal'))
     idle('max_fail_percentage', 'beside any_errors_fatal, which allows no failure at all');
-  if (on('ignore_errors')) idle('max_fail_percentage', 'beside ignore_errors');
+  if (on('ignore_errors'))
+    for (const key of ['max_fail_percentage', 'ignore_unreachable']) idle(key, 'beside ignore_errors');
+  faults.push(...timeFaults(path, step, option));
   if ((numberOf(option('retries')) ?? 0) === 0) {
     for (const key of ['retry_delay', 'retry_backoff']) idle(key, 'without "retries"');
   }
+  return faults;
+}
+
+/** Times of a step, as the page says them, that end before another one can come. */
+function timeFaults(path: string, step: Branch, option: (key: string) => Branch | undefined): Fault[] {
+  const faults: Fault[] = [];
+  const time = (key: string, otherwise: number) => durationOf(option(key)) ?? otherwise;
+  /** Only where the step itself says one of the two. */
+  const tell = (key: string, other: string, message: string, hint: string) => {
+    const branch = get(step, key) ?? get(step, other);
+    if (branch !== undefined)
+      faults.push(warning(branch.keyAt, joinPath(path, key), `${key}: ${message}`, hint));
+  };
+  const whole = time('step_timeout', STEP_TIMEOUT);
+  if (time('timeout', 0) > whole)
+    tell(
+      'timeout',
+      'step_timeout',
+      'longer than step_timeout, which ends the task before',
+      'raise step_timeout',
+    );
+  if (flagOf(option('health_check')) === true && time('healthy_deadline', HEALTHY_DEADLINE) >= whole)
+    tell(
+      'healthy_deadline',
+      'step_timeout',
+      'not before step_timeout, which ends the step before a target is found unhealthy',
+      'raise step_timeout',
+    );
+  const most = Math.max(1000, time('lost_grace', LOST_GRACE) / 3);
+  if (time('grace', 0) > most)
+    tell(
+      'grace',
+      'lost_grace',
+      'longer than a third of lost_grace, and cut to that: a task must have ended before it is called lost',
+      `raise lost_grace to ${Math.ceil((time('grace', 0) * 3) / 1000)}s or more`,
+    );
   return faults;
 }

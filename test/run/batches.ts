@@ -1,5 +1,5 @@
 import test from 'ava';
-import { amount, batchSize, inOrder, quorumOf } from '../../src/run/batches.js';
+import { amount, batchesOf, batchSize, inOrder, quorumOf } from '../../src/run/batches.js';
 import type { StepSpec } from '../../src/run/types.js';
 import type { BatchSize } from '../../src/schedule/types.js';
 import { at, type Look, next, runOf, say, stepOf } from './_look.js';
@@ -34,6 +34,21 @@ test('a percentage of a batch is rounded down, of a quorum up', (t) => {
   t.is(quorumOf({ percent: 50 }, 3), 2);
   t.is(quorumOf({ percent: 100 }, 3), 3);
   t.is(quorumOf({ count: 5 }, 3), 5);
+});
+
+test('the batches that a step would have', (t) => {
+  const nodes = ['c', 'a', 'e', 'b', 'd'];
+  const brief = (spec: Partial<StepSpec>) =>
+    batchesOf(stepOf(spec), nodes, 'seed')
+      .map((batch) => batch.join(''))
+      .join(' ');
+  t.is(brief({}), 'abcde');
+  t.is(brief({ serial: [{ count: 2 }] }), 'ab cd e');
+  t.is(brief({ serial: [{ count: 1 }, { percent: 50 }], order: 'reverse_sorted' }), 'e dc ba');
+  t.is(brief({ canary: 1 }), 'a bcde');
+  t.is(brief({ canary: 1, serial: [{ count: 3 }] }), 'a bcd e');
+  t.is(brief({ runOnce: true }), 'a');
+  t.deepEqual(batchesOf(stepOf({ serial: [{ count: 1 }] }), [], 'seed'), []);
 });
 
 test('order is by code unit, and shuffle is the same for every dispatcher', (t) => {

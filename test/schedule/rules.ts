@@ -72,6 +72,43 @@ const TABLE: readonly (readonly [what: string, text: string, expected: readonly 
       '5:9 canary: expected something that decides after it | add "approve: true", or "health_check: true" with "min_healthy_time"',
     ],
   ],
+  [
+    'run_once with shares of failures',
+    step('run_once: true\nmax_fail_percentage: 10'),
+    ['6:9 warning max_fail_percentage: without effect with run_once, which has one target only'],
+  ],
+  [
+    'an order without batches',
+    step('order: shuffle'),
+    ['5:9 warning order: without effect without serial, canary or run_once: all targets start at once'],
+  ],
+  ['an order with batches by default', step('order: shuffle', 'default: {step: {serial: 1}}\n'), []],
+  ['an order by default', step('skippable: true', 'default: {step: {order: shuffle}}\n'), []],
+  [
+    'ignore_unreachable beside ignore_errors',
+    step('ignore_errors: true\nignore_unreachable: true'),
+    ['6:9 warning ignore_unreachable: without effect beside ignore_errors'],
+  ],
+  [
+    'a task longer than its step',
+    step('timeout: 2h'),
+    ['5:9 warning timeout: longer than step_timeout, which ends the task before | raise step_timeout'],
+  ],
+  [
+    'a step shorter than its health',
+    step('service: a\nhealth_check: true\nstep_timeout: 5m'),
+    [
+      '7:9 warning healthy_deadline: not before step_timeout, which ends the step before a target is found unhealthy | raise step_timeout',
+    ],
+  ],
+  [
+    'a grace that lost_grace cuts',
+    step('grace: 30s'),
+    [
+      '5:9 warning grace: longer than a third of lost_grace, and cut to that: a task must have ended before it is called lost | raise lost_grace to 90s or more',
+    ],
+  ],
+  ['a grace that lost_grace allows', step('grace: 30s\nlost_grace: 90s'), []],
   ['canary with approve', step('canary: 1\napprove: true'), []],
   ['canary with health', step('service: a\ncanary: 1\nhealth_check: true\nmin_healthy_time: 5s'), []],
   ['canary by default, approve on the step', step('approve: true', 'default: {step: {canary: 1}}\n'), []],
@@ -283,6 +320,18 @@ test('an event means the same in all files', (t) => {
   t.deepEqual(across({ '/a/task.yml': a, '/b/task.yml': b, '/c/task.yml': event('task: t') }), [
     '/b/task.yml:2:3 event "deploy" has another concurrency here than in /a/task.yml:2: expected the same in all files | let one file say it, or all the same',
   ]);
+});
+
+test('all events of a group have one limit', (t) => {
+  const two = (limit: number) =>
+    `events:\n  a: {task: t, concurrency: {group: g, limit: 3}}\n  b: {task: t, concurrency: {group: g, limit: ${limit}}}\n${TASKS}`;
+  t.deepEqual(across({ '/a/task.yml': two(3) }), []);
+  t.deepEqual(across({ '/a/task.yml': two(1) }), [
+    '/a/task.yml:3:3 warning limit: the group "g" has limit 1 here and 3 for event "a" in /a/task.yml:2 | let all events of a group have the same limit',
+  ]);
+  // The other file says nothing of it: then this one says it for both.
+  const silent = `events:\n  a: {task: t}\n${TASKS}`;
+  t.deepEqual(across({ '/a/task.yml': silent, '/b/task.yml': two(3) }), []);
 });
 
 test('a cron entry names an event of any file, once', (t) => {
