@@ -6,7 +6,7 @@
  * one. So the holder leaves its identity beside the lock: a dead holder's lock is taken at once, a living
  * one's never, and the session claim on Consul decides in the end.
  */
-import { rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { rmdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import lockfile from 'proper-lockfile';
@@ -147,11 +147,15 @@ async function tryLock(stateDir: string, name: string): Promise<(() => Promise<v
       // The default throws from a timer. A lock taken away is no disaster: the session claim decides.
       onCompromised: () => {},
     });
+    const made = folderOf(lockPath(stateDir, name));
     return async () => {
       try {
         await release();
       } catch {
-        // ERELEASED, or compromised: it is not ours any more, which is what was wanted.
+        // proper-lockfile gave it up, because we stood still for longer than it may go untouched. If nobody
+        // took it since, it is ours to remove: left behind, it would keep the others out until it is old.
+        if (made !== undefined && folderOf(lockPath(stateDir, name)) === made)
+          rmSync(lockPath(stateDir, name), { recursive: true, force: true });
       }
     };
   } catch (error) {
@@ -163,4 +167,10 @@ async function tryLock(stateDir: string, name: string): Promise<(() => Promise<v
       cause: error,
     });
   }
+}
+
+/** What makes a lock's folder this one and no other of its name. */
+function folderOf(path: string): string | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? undefined : `${found.ino} ${found.birthtimeNs}`;
 }
