@@ -18,6 +18,8 @@ export const KEEP = 30 * 86_400_000;
 /** Events pruned with one call: a tick must not spend its time on the past. */
 const AT_ONCE = 100;
 const DAY = 86_400_000;
+/** ms after which a go is over, and has said whether there is more. */
+const SETTLED = 600_000;
 /** The key below `schedules/` that says when results were last pruned. No cron entry has a name with a dot first. */
 const STATE = '.gc';
 
@@ -47,7 +49,8 @@ export async function gcDaily(context: Context): Promise<GcOutcome | undefined> 
   const more = decoded?.ok === true && decoded.value.more === true;
   const now = context.now();
   if (!more && now - last < DAY) {
-    noteNext(context, last + DAY);
+    // Whoever does it may still be at it, and may leave a rest for any node's next tick.
+    if (now - last > SETTLED) noteNext(context, last + DAY);
     return undefined;
   }
   const state = (value: { last: number; more: boolean }, index: number) =>
