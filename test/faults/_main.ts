@@ -16,7 +16,7 @@ console.log(`seed ${seed} (again: npm run test:faults -- --seed ${seed})`);
 const files = words.some((word) => word.startsWith('test/')) ? [] : ['test/faults'];
 const child = spawn(
   process.execPath,
-  [join(root, 'build/test/support/run-tests.js'), ...files, '--timeout=15m', ...words],
+  [join(root, 'build/test/support/run-tests.js'), ...files, '--timeout=15m', '--concurrency=2', ...words],
   {
     stdio: 'inherit',
     env: { ...process.env, METRONOME_FAULTS: 'long', METRONOME_FAULTS_SEED: String(seed) },

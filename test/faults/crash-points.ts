@@ -78,7 +78,8 @@ test.before(async () => {
 
 for (const name of LONG ? Object.keys(SWEEPS) : SHORT) {
   const sweep = SWEEPS[name] as Sweep;
-  test(`killed at each request: ${name}`, async (t) => {
+  // The long form one after the other: seven sweeps at once leave a small machine no time for Consul.
+  (LONG ? test.serial : test)(`killed at each request: ${name}`, async (t) => {
     t.timeout(600_000);
     const proxy = await startProxy(nodes()[sweep.on]);
     t.teardown(() => proxy.close());
