@@ -4,6 +4,7 @@ import type { Stamp } from '../src/run/types.js';
 import type { Problem, Schedule } from '../src/schedule/types.js';
 import type { Client } from '../src/store/client.js';
 import { agentName } from '../src/store/catalog.js';
+import { type Files, filesOf } from './files.js';
 
 /** The node's schedule files: what could be read, and what is wrong with the rest. */
 export interface ScheduleSet {
@@ -26,6 +27,8 @@ export interface Context {
   /** This node's name: the configuration's, or its Consul agent's own. */
   node(): Promise<string>;
   schedules(): Promise<ScheduleSet>;
+  /** The hashes of the schedule files that `schedules` reads, without reading more than their bytes. */
+  files(): Files;
   /** Aborted when the handler is told to stop. */
   readonly signal: AbortSignal;
 }
@@ -61,6 +64,7 @@ export function createContext(parts: {
       schedules ??= readSchedules(parts.config);
       return schedules;
     },
+    files: () => filesOf(parts.config.files),
   };
 }
 

@@ -2,6 +2,7 @@ import { messageOf, PermissionError, UnreachableError } from '../src/errors.js';
 import { advance } from '../src/run/advance.js';
 import { admission, cancelledBy, type StartRules } from '../src/run/admission.js';
 import { plan, startRules, STEP_DEFAULTS } from '../src/run/plan.js';
+import { rerunFault } from '../src/run/rerun.js';
 import { left } from '../src/run/time.js';
 import type { Candidate, Decision, FinalStatus, Limits, Observed, Run, Stamp } from '../src/run/types.js';
 import { endStep } from '../src/run/sections.js';
@@ -466,6 +467,8 @@ async function startOne(
   const { client, log, config } = context;
   const { event } = queued;
   const steps = plan(set.schedules, event.Name, config.skippable) ?? [];
+  const fault = rerunFault(event.Rerun, steps);
+  if (fault !== undefined) return dismissed(context, queued, now, 'error', fault);
   const run = newRun(event, steps, slot, now);
   const size = Buffer.byteLength(JSON.stringify(run));
   if (size > LARGEST_RUN) {

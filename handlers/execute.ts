@@ -9,6 +9,7 @@ import { type Patience, patiently } from '../src/store/retry.js';
 import { executeAssignment } from './assignment.js';
 import type { Context } from './context.js';
 import { dispatch, type DispatchOutcome } from './dispatch.js';
+import { filesValue } from './files.js';
 import { lookAfter } from './look.js';
 import type { Lease } from './lease.js';
 
@@ -49,11 +50,13 @@ export async function execute(context: Context, options: ExecuteOptions = {}): P
     const patience = { ...RIDE_OUT, signal: context.signal };
     const node = await patiently(() => context.node(), patience);
     const passedOver = new Set<string>();
+    let kept = false;
     for (;;) {
       if (stopping()) break;
       const inbox = given ?? (await patiently(() => readInbox(context.client, node), patience));
       given = undefined;
-      await keep(context, node, inbox);
+      if (!kept) await keep(context, node, inbox);
+      kept = true;
       for (const { key, problem } of inbox.broken) {
         if (!passedOver.has(key)) log.error(`${key} ${problem}: it is passed over; delete it`);
         passedOver.add(key);
@@ -105,8 +108,12 @@ async function endFormerTasks(context: Context): Promise<void> {
   forgetSessions(stateDir);
 }
 
-/** Without `.keep` a blocking query on an empty inbox would wake for every change in the store. */
+/**
+ * Without `.keep` a blocking query on an empty inbox would wake for every change in the store. Its value says which
+ * schedule files this node has (`metronome plan` compares them); written only when that has changed.
+ */
 async function keep(context: Context, node: string, inbox: Inbox): Promise<void> {
-  if (inbox.keep !== undefined) return;
-  await keepInbox(context.client, node, '{}', 0);
+  const value = filesValue(context.files(), inbox.keep?.value, context.now());
+  if (value === undefined) return;
+  await keepInbox(context.client, node, value, inbox.keep?.index ?? 0);
 }

@@ -4,6 +4,7 @@ import { fireDue } from '../../handlers/cron.js';
 import { dispatch } from '../../handlers/dispatch.js';
 import { pushNew } from '../../handlers/events.js';
 import { execute } from '../../handlers/execute.js';
+import { filesOf } from '../../handlers/files.js';
 import { around } from '../../handlers/tick.js';
 import type { Config } from '../config.js';
 import type { Logger } from '../log.js';
@@ -56,6 +57,8 @@ const LAST_WAIT = 60_000;
 
 export function createDrive(first: InForce, meters: Meters): Drive {
   let inForce = first;
+  /** What is told of the files is what is in force, not what has come to lie on the disk since. */
+  let files = filesOf(first.config.files);
   let watch = new AbortController();
   let watches: Promise<void>[] = [];
   /** Ends what is at work; `draining` only keeps it from taking more. */
@@ -85,6 +88,7 @@ export function createDrive(first: InForce, meters: Meters): Drive {
         return node ?? identify();
       },
       schedules: async () => set,
+      files: () => files,
     };
   };
   async function identify(): Promise<string> {
@@ -241,6 +245,7 @@ export function createDrive(first: InForce, meters: Meters): Drive {
       const endedWatches = watches;
       watch.abort();
       inForce = next;
+      files = filesOf(next.config.files);
       node = undefined;
       seenInbox = undefined;
       startWatching();

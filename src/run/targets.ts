@@ -28,7 +28,8 @@ export function eligible(
   return { pool, meant, skipped };
 }
 
-function nodeCondition(spec: StepSpec, candidate: Candidate): string | undefined {
+/** Why `when` leaves a node out, by its tags and meta; undefined when it does not. */
+export function nodeCondition(spec: StepSpec, candidate: Candidate): string | undefined {
   const missing = spec.when?.tags?.find((tag) => !candidate.tags.includes(tag));
   if (missing !== undefined) return `when: no tag ${missing}`;
   for (const [key, values] of Object.entries(spec.when?.meta ?? {})) {

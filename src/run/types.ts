@@ -50,6 +50,10 @@ export interface Rerun {
   readonly From: number;
   /** Step number -> nodes that are not run again because they succeeded. */
   readonly Done: Readonly<Record<string, readonly string[]>>;
+  /** `pattern/task` of every step where the rerun was asked for: whoever admits it must have the same. */
+  readonly Steps?: readonly string[];
+  /** Step number -> how it ended in the run that is repeated, for conditions on steps that are not run again. */
+  readonly Ended?: Readonly<Record<string, string>>;
 }
 
 /** One step with every default filled in: nothing about it is looked up again while the run goes on. */

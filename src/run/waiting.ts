@@ -75,8 +75,7 @@ export function waiting(view: View): Decision {
 /** The reason why `when.steps` leaves the whole step out, or undefined. */
 function stepsCondition(run: Run, spec: StepSpec): string | undefined {
   for (const [task, statuses] of Object.entries(spec.when?.steps ?? {})) {
-    const earlier = run.ended.filter((end) => run.steps[end.no]?.task === task).at(-1);
-    const status = earlier?.status ?? (passedOver(run, task) ? 'success' : 'none');
+    const status = earlierStatus(run, task) ?? (passedOver(run, task) ? 'success' : 'none');
     if (!statuses.includes(status)) return `when: step ${task} ended ${status}, not ${statuses.join(' or ')}`;
   }
   return undefined;
@@ -85,6 +84,18 @@ function stepsCondition(run: Run, spec: StepSpec): string | undefined {
 /** A rerun begins behind this step: it counts as it must have been for the run to come so far. */
 function passedOver(run: Run, task: string): boolean {
   return run.steps.some((step) => step.task === task && step.no < (run.rerun?.From ?? 0));
+}
+
+/** How the last step of that task ended; of one that a rerun does not run again, how it ended in the run it repeats. */
+function earlierStatus(run: Run, task: string): string | undefined {
+  const end = run.ended.filter((one) => run.steps[one.no]?.task === task).at(-1);
+  const ended = run.rerun?.Ended ?? {};
+  if (end !== undefined) {
+    const done = end.status === 'skip' && (run.rerun?.Done[String(end.no)]?.length ?? 0) > 0;
+    return (done ? ended[String(end.no)] : undefined) ?? end.status;
+  }
+  const before = run.steps.findLast((step) => step.task === task && ended[String(step.no)] !== undefined);
+  return before === undefined ? undefined : ended[String(before.no)];
 }
 
 /** Which `wait_for` gate is closed, in words; undefined when all are open. */

@@ -75,6 +75,8 @@ export interface Client {
   /** As `get` and `tree`, hanging until the index passes `index` or `wait` (ms) is over. */
   watchKey(key: string, options: WatchOptions): Promise<Watched<Entry | undefined>>;
   watchTree(prefix: string, options: WatchOptions): Promise<Watched<Entry[]>>;
+  /** As `keysBelow`; wakes for each change below the prefix, of values too, and costs their names only. */
+  watchKeys(prefix: string, options: WatchOptions): Promise<Watched<string[]>>;
   put(key: string, value: string, options?: { cas?: number; acquire?: string }): Promise<boolean>;
   delete(key: string): Promise<void>;
   /** One transaction: all operations or none. */
@@ -215,6 +217,18 @@ export function openClient(config: Config): Client {
       );
       return { ...seen, value: (seen.value ?? []).map(entryOf) };
     },
+    async watchKeys(prefix, options) {
+      try {
+        return await watchCall<string[]>(`watch ${prefix}`, options, (c, o) =>
+          c.kv.keys({ key: prefix, ...o }),
+        );
+      } catch (error) {
+        // An empty listing is a 404; its answer bears an index all the same.
+        const mark = isStatus(error, 404) ? indexOf(error) : undefined;
+        if (mark === undefined) throw error;
+        return { value: [], index: Number(mark), mark };
+      }
+    },
     async put(key, value, options = {}) {
       const written = await call<boolean | undefined>(
         `write ${key}`,
@@ -328,6 +342,11 @@ function conflictsOf(error: unknown): { OpIndex: number; What: string }[] | unde
 export function isStatus(error: unknown, status: number): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   return (cause as { response?: { statusCode?: number } } | undefined)?.response?.statusCode === status;
+}
+
+function indexOf(error: unknown): string | undefined {
+  const cause = (error as Error).cause as { response?: { headers?: Record<string, string> } } | undefined;
+  return cause?.response?.headers?.['x-consul-index'];
 }
 
 function translate(error: unknown, what: string, address: string, needs?: string): Error {

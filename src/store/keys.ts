@@ -22,6 +22,7 @@ export interface Keys {
   stepResult(id: string, no: number): string;
   nodeResult(id: string, no: number, node: string): string;
   log(id: string, no: number, node: string): string;
+  given(id: string): string;
   readonly controls: string;
   control(id: string): string;
   readonly schedules: string;
@@ -57,6 +58,7 @@ export function keysBelow(prefix: string): Keys {
     stepResult: (id, no) => `${results}${id}/${no}`,
     nodeResult: (id, no, node) => `${results}${id}/${no}/${node}`,
     log: (id, no, node) => `${results}${id}/${no}/${node}/log`,
+    given: (id) => `${results}${id}/given`,
     controls,
     control: (id) => controls + id,
     schedules,

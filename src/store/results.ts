@@ -1,5 +1,5 @@
 /** The results: the original's keys and fields, and fields of ours. For people and other tools; nothing is decided from them. */
-import type { Action, FinalStatus, Run, Status, StepReport } from '../run/types.js';
+import type { Action, FinalStatus, Rerun, Run, Status, StepReport } from '../run/types.js';
 import { messageOf } from '../errors.js';
 import { type Client, isStatus, type Op } from './client.js';
 import { decodeRecord } from './documents.js';
@@ -51,6 +51,23 @@ export interface NodeResult {
   readonly ExitCode?: number;
   /** How often operations or the task were tried beyond the first time. */
   readonly Retried?: number;
+}
+
+/** Value of `results/<id>/given`: what the event brought with it, when it brought anything. */
+export interface Given {
+  readonly Payload: string;
+  readonly Data: Readonly<Record<string, string>>;
+  readonly Rerun?: Rerun;
+}
+
+/** What an event brought with it; nothing where that key is missing or cannot be read. */
+export async function readGiven(client: Client, id: string): Promise<Given> {
+  const given = await readResult<Partial<Given>>(client, client.keys.given(id));
+  return {
+    Payload: given?.Payload ?? '',
+    Data: given?.Data ?? {},
+    ...(given?.Rerun === undefined ? {} : { Rerun: given.Rerun }),
+  };
 }
 
 export function iso(ms: number): string {

@@ -14,7 +14,7 @@ import { type Broken, decodeControl, decodeOutcome, decodeRun } from './document
 import { assignmentOps, assignmentValue } from './inbox.js';
 import { parseProgress, parseSlot } from './keys.js';
 import type { Queued } from './queue.js';
-import { eventResult, stepResultOp } from './results.js';
+import { eventResult, type Given, stepResultOp } from './results.js';
 
 /** A run as it stands in the store. */
 export interface RunView {
@@ -137,7 +137,7 @@ export function newRun(event: QueuedEvent, steps: readonly StepSpec[], slot: num
 
 /**
  * Takes an event from the queue and makes it a run, or leaves everything as it is:
- * check-index and delete of the queue key · cas 0 of the slot, the run and the result.
+ * check-index and delete of the queue key · cas 0 of the slot, the run and the result · what it was given, for a rerun.
  * The shared slot key keeps two dispatchers from starting two events. False: somebody else was first.
  */
 export async function admit(client: Client, queued: Queued, run: Run): Promise<boolean> {
@@ -153,8 +153,17 @@ export async function admit(client: Client, queued: Queued, run: Run): Promise<b
       value: JSON.stringify(eventResult(run, 'inprogress')),
       index: 0,
     },
+    ...givenOps(client, run),
   ]);
   return result.ok;
+}
+
+/** What an event was given outlives its run, so that it can be run again. Events without anything have no such key. */
+function givenOps(client: Client, run: Run): Op[] {
+  const { payload, data, rerun } = run;
+  if (payload === '' && Object.keys(data).length === 0 && rerun === undefined) return [];
+  const value: Given = { Payload: payload, Data: data, ...(rerun === undefined ? {} : { Rerun: rerun }) };
+  return [{ verb: 'set', key: client.keys.given(run.id), value: JSON.stringify(value) }];
 }
 
 /**

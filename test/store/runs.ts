@@ -81,6 +81,8 @@ test('admit moves the event from the queue: slot, run and result in one', async 
       Group: 'default',
       Steps: 2,
     },
+    // For a rerun: the run and what it was given is gone when it has ended.
+    'results/e1/given': { Payload: 'p', Data: { a: 'b' } },
   });
   // The same caller again, whose answer got lost.
   await unchanged(t, store, async () => t.false(await admit(store.client, queued, run)));
