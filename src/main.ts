@@ -32,6 +32,7 @@ void main({
     err: (text) => void process.stderr.write(text),
     terminal: process.stdout.isTTY === true,
     columns: process.stdout.columns ?? 80,
+    rows: process.stdout.rows ?? 24,
     async stdin() {
       const chunks: Buffer[] = [];
       let length = 0;

@@ -26,6 +26,8 @@ export interface Io {
   readonly terminal: boolean;
   /** Columns of the terminal; 80 where there is none. */
   readonly columns: number;
+  /** Lines of the terminal. */
+  readonly rows?: number;
   /** Colour is wanted: a terminal, and neither NO_COLOR nor --no-color. */
   readonly colour: boolean;
 }

@@ -94,7 +94,10 @@ function earlierStatus(run: Run, task: string): string | undefined {
     const done = end.status === 'skip' && (run.rerun?.Done[String(end.no)]?.length ?? 0) > 0;
     return (done ? ended[String(end.no)] : undefined) ?? end.status;
   }
-  const before = run.steps.findLast((step) => step.task === task && ended[String(step.no)] !== undefined);
+  const from = run.rerun?.From ?? 0;
+  const before = run.steps.findLast(
+    (step) => step.task === task && step.no < from && ended[String(step.no)] !== undefined,
+  );
   return before === undefined ? undefined : ended[String(before.no)];
 }
 
