@@ -27,7 +27,7 @@ test('the demo leaves nothing behind when it is interrupted', async (t) => {
   const mark = freshName();
   const { child, ended, printed } = runDemo(mark);
   await until(() => printed().includes('configure_primary starts'), 'the demo to be under way', 30_000);
-  t.true(processesWith(mark).length > 5);
+  t.true(processesWith(mark).length >= 5);
   child.kill('SIGINT');
   t.is(await ended, 130, printed());
   t.deepEqual(processesWith(mark), []);
