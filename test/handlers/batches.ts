@@ -1,6 +1,6 @@
 /** serial, order, canary, run_once, quorum and when on a real Consul. */
 import test from 'ava';
-import { freshName, until } from '../support/cluster.js';
+import { consulApi, freshName, sharedCluster, until } from '../support/cluster.js';
 import { type Entry, fleet } from '../support/fleet.js';
 import { gateOf, go, runOf, say, waitFor, work } from './_tasks.js';
 
@@ -159,16 +159,25 @@ tasks:${work('once')}${work('work')}
   t.is(f.starts().length, 4);
 });
 
+/** Some meta data that all of these nodes have: agents tell it to the catalog a while after they have joined. */
+async function nodeMeta(nodes: readonly string[]): Promise<readonly [string, string]> {
+  const api = consulApi(sharedCluster().node('n1'));
+  return until(async () => {
+    const metas: Readonly<Record<string, string>>[] = [];
+    for (const name of nodes) {
+      const { Node } = await api.request<{ Node: { Meta: Record<string, string> | null } }>(
+        'GET',
+        `catalog/node/${name}`,
+      );
+      metas.push(Node.Meta ?? {});
+    }
+    return Object.entries(metas[0] ?? {}).find(([name, text]) => metas.every((meta) => meta[name] === text));
+  }, 'meta data of the nodes');
+}
+
 test('when: variables on the node, tags, meta and earlier steps leave targets and steps out', async (t) => {
   const app = freshName('app');
-  const meta = await (async () => {
-    const probe = fleet(t, { nodes: ['n1'], files: {} });
-    const node = await probe.api.request<{ Node: { Meta: Record<string, string> } }>(
-      'GET',
-      'catalog/node/n1',
-    );
-    return Object.entries(node.Node.Meta)[0] ?? ['none', 'none'];
-  })();
+  const [key, value] = await nodeMeta(['n1', 'n2']);
   const f = fleet(t, {
     nodes: ['n1', 'n2'],
     files: {
@@ -179,7 +188,7 @@ events:
     ordered_tasks:
       - {service: ${app}, task: by_variable, when: {variables: {place: [west, east]}}}
       - {service: ${app}, task: by_tag, when: {tags: blue}}
-      - {service: ${app}, task: by_meta, when: {meta: {'${meta[0]}': '${meta[1]}'}}}
+      - {service: ${app}, task: by_meta, when: {meta: {'${key}': '${value}'}}}
       - {service: ${app}, task: never, when: {meta: {no_such_key: east}}}
       - {service: ${app}, task: after_skip, when: {steps: {never: skip}}}
       - {service: ${app}, task: not_after_skip, when: {steps: {never: [success, error]}}}

@@ -139,7 +139,7 @@ export function fleet(t: ExecutionContext, options: FleetOptions): Fleet {
       const ticking = nodes.map(async (one) => {
         while (!over) {
           await one.tick();
-          await sleep(50);
+          await sleep(120);
         }
       });
       const finished = async () => {
