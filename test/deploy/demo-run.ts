@@ -7,7 +7,7 @@ import { freshName, until } from '../support/cluster.js';
 
 function runDemo(mark: string) {
   const child = spawn(process.execPath, [join(root, 'build/deploy/demo/main.js')], {
-    env: { ...process.env, METRONOME_DEMO_TEST: mark },
+    env: { ...process.env, DEMO_TEST_MARK: mark },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let printed = '';

@@ -98,9 +98,10 @@ linux('a handler that lives keeps its task', async (t) => {
   const one = bench(t);
   const handler = await startHandler(t, one, false);
   handler.kill('SIGSTOP');
-  const before = processesWith(one.context.claim).length;
   t.deepEqual(await endLeftovers(one.stateDir, options), []);
-  t.is(processesWith(one.context.claim).length, before);
+  // Its shells start a sleep again and again, so their number differs from look to look.
+  t.true(processesWith(one.context.claim).length >= 6);
+  t.true(alive(bare(one)));
   await kill(handler);
   t.is((await endLeftovers(one.stateDir, options)).length, 1);
   t.deepEqual(processesWith(one.context.claim), []);
