@@ -118,9 +118,9 @@ export async function waitForEnd(invocation: Invocation, id: string): Promise<Ex
       `${event.Name} ${event.ID}: ${paint(statusWord(event.Status), toneOf(event.Status), io.colour)}${event.Reason === undefined ? '' : `, ${event.Reason}`}\n`,
     );
   }
-  if (exitCodeOf(event.Status) !== EXIT.done && !json && event.Status !== 'cancelled')
-    io.err(
-      `metronome: metronome logs ${id} shows what the tasks printed; metronome rerun ${id} --failed goes on after the fix`,
-    );
+  if (exitCodeOf(event.Status) !== EXIT.done && !json && event.Status !== 'cancelled') {
+    io.err(`metronome: metronome logs ${id} shows what the tasks printed`);
+    io.err(`metronome: metronome rerun ${id} --failed goes on after the fix`);
+  }
   return exitCodeOf(event.Status);
 }

@@ -1,6 +1,6 @@
 import { filesOf } from '../../handlers/files.js';
 import { EXIT, type ExitCode } from '../errors.js';
-import { batchSize, compare, inOrder, quorumOf } from '../run/batches.js';
+import { batchesOf, compare, inOrder, quorumOf } from '../run/batches.js';
 import { definitionsOf, plan } from '../run/plan.js';
 import { nodeCondition } from '../run/targets.js';
 import { duration } from '../run/time.js';
@@ -123,7 +123,11 @@ function stepOf(
   place: Place | undefined,
 ): PlannedStep {
   const pool = nodes.filter((node) => node.Skipped === undefined);
-  const batches = batchesOf(spec, pool.length);
+  const batches = batchesOf(
+    spec,
+    pool.map((node) => node.Node),
+    '',
+  ).map((batch) => batch.length);
   return {
     No: spec.no,
     Name: spec.task,
@@ -136,18 +140,6 @@ function stepOf(
     ...(batches.length > 1 || spec.runOnce ? { Batches: batches } : {}),
     Notes: notesOf(spec, nodes, pool, gates),
   };
-}
-
-function batchesOf(spec: StepSpec, total: number): number[] {
-  const batches: number[] = [];
-  let rest = total;
-  while (rest > 0) {
-    const size = Math.min(rest, batchSize(spec, batches.length, total));
-    if (size === 0) break;
-    batches.push(size);
-    rest -= size;
-  }
-  return batches;
 }
 
 /** In the order in which an operator would want to know. */

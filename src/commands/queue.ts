@@ -7,7 +7,7 @@ import { type EventView, queuedView, readPresent } from './event-view.js';
 import { takeOut } from './cancel.js';
 import { action, nudge, TRIES, wentOn } from './operator.js';
 import { styleOf } from './status.js';
-import { timeText, zoneText } from './times.js';
+import { headOf, timeText } from './times.js';
 import type { Invocation } from './types.js';
 
 /** `queue`, `queue rm ID…`, `queue move ID --first`. */
@@ -39,7 +39,7 @@ async function show(invocation: Invocation): Promise<ExitCode> {
         { head: 'ID' },
         { head: 'EVENT', wraps: 12 },
         { head: 'GROUP', wraps: 8 },
-        { head: `QUEUED (${zoneText(style.clock)})`, wraps: 14 },
+        { head: headOf('QUEUED', style.clock), wraps: 14 },
         { head: 'WAITS' },
       ],
       queued.map((event) => [

@@ -5,7 +5,7 @@ import type { DetailedEvent, NodeView, StepView } from './event-view.js';
 import { STYLE } from './report-style.js';
 import { statusWord } from './paint.js';
 import { countsText, isFailure, missingText, placeOf, spanText } from './show-event.js';
-import { type Clock, clockText, msOf, stampText, timeText, zoneText } from './times.js';
+import { type Clock, clockText, msOf, stampText, zoneText } from './times.js';
 
 export interface ReportLog {
   readonly no: number;
@@ -38,7 +38,7 @@ ${head(event, clock)}
 ${timeline(event, clock)}
 ${steps(event, clock)}
 ${logSection(event, logs, clock)}
-<footer>metronome ${escape(options.version)}, ${escape(timeText(clock.now, clock))}; times in ${escape(zoneText(clock))}</footer>
+<footer>metronome ${escape(options.version)}, ${escape(dateText(clock.now, clock))}; times in ${escape(zoneText(clock))}</footer>
 </body>
 </html>
 `;
@@ -55,17 +55,24 @@ export function escape(text: string): string {
     .replaceAll("'", '&#39;');
 }
 
+/** With its year: a report is kept. */
+function dateText(at: number | string, clock: Clock): string {
+  return stampText(at, clock).slice(0, 19);
+}
+
 function head(event: DetailedEvent, clock: Clock): string {
   const span = spanText(event, clock.now);
   const times = [
-    event.QueuedAt === undefined ? '' : `queued ${timeText(event.QueuedAt, clock)}`,
-    event.StartedAt === undefined ? '' : `started ${clockText(event.StartedAt, event.QueuedAt, clock)}`,
+    event.QueuedAt === undefined ? '' : `queued ${dateText(event.QueuedAt, clock)}`,
+    event.StartedAt === undefined
+      ? ''
+      : `started ${event.QueuedAt === undefined ? dateText(event.StartedAt, clock) : clockText(event.StartedAt, event.QueuedAt, clock)}`,
     event.FinishedAt === undefined ? '' : `ended ${clockText(event.FinishedAt, event.StartedAt, clock)}`,
     event.RerunOf === undefined ? '' : `a rerun of ${event.RerunOf}`,
   ].filter((text) => text !== '');
   const deeds = event.Actions.map(
     (one) =>
-      `<p class="quiet">${escape(`${one.what} by ${one.user} on ${one.host}, ${timeText(one.at, clock)}${one.reason === undefined ? '' : `: ${one.reason}`}`)}</p>`,
+      `<p class="quiet">${escape(`${one.what} by ${one.user} on ${one.host}, ${dateText(one.at, clock)}${one.reason === undefined ? '' : `: ${one.reason}`}`)}</p>`,
   );
   const why = event.Reason ?? event.Waiting;
   return [
@@ -115,7 +122,7 @@ function timeline(event: DetailedEvent, clock: Clock): string {
   );
   return `<h2>Timeline</h2>
 <div class="legend">${statuses.map((status) => `<span class="${statusClass(status)}"><i></i>${escape(statusWord(status))}</span>`).join('')}<span>the number is the step’s</span></div>
-<div class="timeline">
+<div class="timeline" style="--names:${Math.min(28, Math.max(...names.map((name) => name.length)) + 2)}ch">
 <div class="row axis"><div class="name"></div><div class="track">${axis.join('')}</div></div>
 ${rows.join('\n')}
 </div>`;

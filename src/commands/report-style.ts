@@ -25,7 +25,7 @@ p { margin: .3rem 0; } .quiet { color: var(--quiet); } code, pre { font-family: 
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .85rem; color: var(--quiet); margin-bottom: .5rem; }
 .legend i { display: inline-block; width: .9rem; height: .7rem; border-radius: 2px; margin-right: .35rem; }
 .timeline { background: var(--raised); border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem .6rem; }
-.row { display: grid; grid-template-columns: minmax(5rem, 11rem) 1fr; gap: .8rem; align-items: center; }
+.row { display: grid; grid-template-columns: var(--names, 10rem) 1fr; gap: .8rem; align-items: center; }
 .name { font-size: .85rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .track { position: relative; height: 1.5rem; border-left: 1px solid var(--line); }
 .axis .track { height: 1.4rem; } .tick { position: absolute; top: 0; font-size: .75rem; color: var(--quiet); transform: translateX(-50%); white-space: nowrap; }
@@ -50,8 +50,9 @@ footer { margin-top: 2rem; font-size: .8rem; color: var(--quiet); }
   body { padding: .8rem; font-size: 14px; }
   .row { grid-template-columns: 1fr; gap: 0; } .row:not(.axis) { margin-top: .3rem; } .name { font-weight: 600; }
   .tick.odd { display: none; }
-  thead { display: none; } table, tbody, tr, td { display: block; } tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
-  td, td.number { border: 0; padding: .05rem 0; text-align: left; } td:empty { display: none; }
+  thead { display: none; } table, tbody, tr { display: block; } tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
+  td, td.number { display: inline-block; border: 0; padding: .05rem .6rem .05rem 0; text-align: left; } td:empty { display: none; }
+  td:last-child { display: block; }
   td[data-head]::before { content: attr(data-head) " "; color: var(--quiet); font-size: .85em; }
 }
 @media print { details:not([open]) pre { display: none; } .timeline { break-inside: avoid; } }

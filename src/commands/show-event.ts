@@ -29,6 +29,8 @@ export function showEvent(event: DetailedEvent, style: ShowStyle): string[] {
   };
   more(event.Reason, event.Status === 'success' ? 'plain' : toneOf(event.Status));
   more(event.Waiting, 'busy');
+  if (/waiting for approval|waiting for an operator|approve runs it again/.test(event.Waiting ?? ''))
+    more(`metronome approve ${event.ID} lets it go on`, 'warn');
   if (event.Paused === true) more(`paused: metronome resume ${event.ID} goes on`, 'warn');
   more(timesText(event, clock), 'dim');
   if (event.RerunOf !== undefined) more(`a rerun of ${event.RerunOf}`, 'dim');

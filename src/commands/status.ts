@@ -8,7 +8,7 @@ import { bar } from './progress.js';
 import { statusWord, toneOf } from './paint.js';
 import { createScreen } from './screen.js';
 import { showEvent, type ShowStyle, spanText } from './show-event.js';
-import { timeText, zoneText } from './times.js';
+import { headOf, timeText } from './times.js';
 import type { Invocation } from './types.js';
 
 /** So many that ended last are shown beside those that run and wait. */
@@ -129,7 +129,7 @@ export function showEvents(events: readonly EventView[], style: ShowStyle): stri
       { head: 'ID' },
       { head: 'EVENT', wraps: 12 },
       { head: 'STATUS' },
-      { head: `STARTED (${zoneText(style.clock)})`, wraps: 14 },
+      { head: headOf('STARTED', style.clock), wraps: 14 },
       { head: 'TOOK', right: true },
       { head: 'REASON' },
     ],

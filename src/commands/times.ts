@@ -31,7 +31,12 @@ export function stampText(at: number | string, clock: Pick<Clock, 'utc'>): strin
   return date === undefined ? String(at) : `${date} ${time}`;
 }
 
-/** The zone in which times are shown, for heads of tables. */
+/** The head of a column of times. */
+export function headOf(text: string, clock: Pick<Clock, 'utc'>): string {
+  return clock.utc ? `${text} (UTC)` : text;
+}
+
+/** The zone in which times are shown. */
 export function zoneText(clock: Pick<Clock, 'utc'>): string {
   return clock.utc ? 'UTC' : (Intl.DateTimeFormat().resolvedOptions().timeZone ?? 'local');
 }

@@ -155,3 +155,23 @@ test('commands about runs say so when there is none, or it has not started', asy
   t.regex((await run(['logs', queued])).err, /waits in the queue/);
   t.is((await run(['cancel', '--all', '--force'])).code, 0);
 });
+
+test('gc removes the details of what ended long ago, and keeps the id', async (t) => {
+  const f = fleet(t, { nodes: ['n1'], files: {} });
+  const run = operator(t, f);
+  const put = (key: string, value: object) => f.api.kvPut(`${f.prefix}results/${key}`, JSON.stringify(value));
+  const ended = (ID: string, days: number) => {
+    const at = new Date(Date.now() - days * 86_400_000).toISOString();
+    return { ID, Name: 'deploy', Status: 'success', StartedAt: at, FinishedAt: at, Steps: 1 };
+  };
+  await put('old', ended('old', 40));
+  await put('old/0', { EventID: 'old', No: 0, Name: 'x', Status: 'success' });
+  await put('new', ended('new', 20));
+  await put('new/0', { EventID: 'new', No: 0, Name: 'x', Status: 'success' });
+  t.is((await run(['gc', '--keep', 'thirty'])).code, 2);
+  t.deepEqual((await run(['gc', '--keep', '30d', '--json'])).json(), { pruned: ['old'] });
+  t.deepEqual(await f.api.kvKeys(`${f.prefix}results/old`), [`${f.prefix}results/old`]);
+  t.is((await run(['rerun', 'old', '--failed'])).code, 2);
+  t.is((await run(['gc', '--keep', '12h'])).out, 'the details of 1 event are removed\n');
+  t.is((await run(['gc'])).out, 'the details of 0 events are removed\n');
+});
