@@ -100,8 +100,11 @@ export interface Overview {
   readonly finished: readonly EventView[];
 }
 
+/** What has ended stays as it is: a view that is drawn again and again reads it once. */
+export type Known = Map<string, EventView>;
+
 /** Everything: runs with their nodes, the queue in order, and what has ended. */
-export async function readOverview(context: Context): Promise<Overview> {
+export async function readOverview(context: Context, known?: Known): Promise<Overview> {
   const { client } = context;
   const present = await readPresent(context);
   const ids = new Set(present.seen.runs.map((view) => view.run.id));
@@ -112,16 +115,21 @@ export async function readOverview(context: Context): Promise<Overview> {
       ),
     ),
     Promise.all(present.queue.map((one) => queuedView(context, present, one))),
-    readFinished(context),
+    readFinished(context, known),
   ]);
   return { running, queued, finished: finished.filter((event) => !ids.has(event.ID)) };
 }
 
 /** All events that have ended, last started first. */
-export async function readFinished(context: Context): Promise<EventView[]> {
+export async function readFinished(context: Context, known: Known = new Map()): Promise<EventView[]> {
   const { client } = context;
-  const results = await readEventResults(client, await readEventIds(client));
-  return results.filter((result) => result.Status !== 'inprogress').map(eventOf);
+  const ids = await readEventIds(client);
+  const fresh = ids.filter((id) => !known.has(id));
+  for (const result of await readEventResults(client, fresh))
+    if (result.Status !== 'inprogress') known.set(result.ID, eventOf(result));
+  return ids
+    .flatMap((id) => known.get(id) ?? [])
+    .sort((a, b) => ((a.StartedAt ?? '') < (b.StartedAt ?? '') ? 1 : -1));
 }
 
 /** The queued event with why it waits. Without schedule files here that define it nobody can say when its window opens. */

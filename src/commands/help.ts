@@ -64,11 +64,12 @@ export function helpFor(command: Command, columns: number): string {
 }
 
 function flagLines(
-  flags: readonly Pick<FlagSpec, 'name' | 'kind' | 'description' | 'value' | 'default'>[],
+  flags: readonly Pick<FlagSpec, 'name' | 'kind' | 'description' | 'value' | 'default' | 'short'>[],
   columns: number,
 ): string[] {
   const heads = flags.map(
-    (flag) => `--${flag.name}${flag.kind === 'boolean' ? '' : ` ${flag.value ?? 'VALUE'}`}`,
+    (flag) =>
+      `${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name}${flag.kind === 'boolean' ? '' : ` ${flag.value ?? 'VALUE'}`}`,
   );
   const width = Math.min(30, Math.max(...heads.map((head) => head.length)) + 2);
   return flags.flatMap((flag, at) => {

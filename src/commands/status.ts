@@ -2,7 +2,7 @@ import { EXIT, type ExitCode, InputError } from '../errors.js';
 import { readEventIds, readEventResults } from '../store/history.js';
 import { type Cell, table } from './columns.js';
 import { resolveId, shortIds } from './event-id.js';
-import { type EventView, type Overview, readEvent, readOverview } from './event-view.js';
+import { type EventView, type Known, type Overview, readEvent, readOverview } from './event-view.js';
 import { followEvent, waitForEnd, watching } from './follow.js';
 import { bar } from './progress.js';
 import { statusWord, toneOf } from './paint.js';
@@ -75,6 +75,7 @@ async function watchAll(invocation: Invocation): Promise<ExitCode> {
   const context = invocation.context();
   const { keys } = context.client;
   const screen = createScreen(io);
+  const known: Known = new Map();
   let before = '';
   await watching(
     context.client,
@@ -82,7 +83,7 @@ async function watchAll(invocation: Invocation): Promise<ExitCode> {
     signal,
     io.terminal ? 1000 : 60_000,
     async () => {
-      const overview = await readOverview(context);
+      const overview = await readOverview(context, known);
       const seen = { ...overview, finished: overview.finished.slice(0, ENDED) };
       if (io.terminal && flags.json !== true) screen.draw(showOverview(seen, styleOf(invocation)));
       else {

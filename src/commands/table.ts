@@ -370,7 +370,7 @@ export const COMMANDS: readonly Command[] = [
     flags: [
       { name: 'step', kind: 'string', value: 'N,…', description: 'only of these steps' },
       { name: 'node', kind: 'string', value: 'NODE,…', description: 'only of these nodes' },
-      { name: 'follow', kind: 'boolean', short: 'f', description: 'go on while tasks run (-f)' },
+      { name: 'follow', kind: 'boolean', short: 'f', description: 'go on while tasks run' },
       { name: 'tail', kind: 'string', value: 'N', description: 'only the last N lines' },
       { name: 'json', kind: 'boolean', description: 'print a JSON object for each line' },
       UTC_FLAG,

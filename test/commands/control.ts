@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { freshName, until } from '../support/cluster.js';
 import { type Fleet, fleet } from '../support/fleet.js';
-import { drive, type Operator, operator, result } from './_cli.js';
+import { drive, type Operator, operator, result, widest } from './_cli.js';
 
 async function world(t: ExecutionContext): Promise<{ f: Fleet; run: Operator; go(): void }> {
   const app = freshName('app');
@@ -79,7 +79,9 @@ test('cancel ends the tasks of a run, and takes queued events out; who did it is
     ],
   );
   t.is((await run(['queue', 'move', last, '--first'])).out, `quick ${last}: first in the queue\n`);
-  t.regex((await run(['queue'], { terminal: 80 })).out, new RegExp(`1 +${last.slice(0, 8)}`));
+  const listed = (await run(['queue'], { terminal: 80 })).out;
+  t.true(widest(listed) <= 80, listed);
+  t.regex(listed, new RegExp(`1 +${last.slice(0, 8)}`));
   t.like((await run(['cancel', '--queued', '--json'])).json<{ cancelled: object[] }>().cancelled, [
     { ID: last },
     { ID: another },

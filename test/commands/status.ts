@@ -101,6 +101,9 @@ test('status tells what runs, what it waits for, what waits behind it, and why i
   t.regex(failed.out, /1 step not run/);
   t.regex((await run(['status', '--last'])).out, new RegExp(`later ${next}: success`));
 
+  const listed = (await run(['history'], { terminal: 80 })).out;
+  t.true(widest(listed) <= 80, listed);
+  t.regex(listed, /^ID +EVENT +STATUS +STARTED +TOOK +REASON\n/);
   const history = await run(['history', '--status', 'error', '--json']);
   t.like(history.json<{ events: object[] }>().events, [{ ID: id, Status: 'error', Name: 'configure' }]);
   t.is(

@@ -195,6 +195,36 @@ test('the operator policy reads all, fires and decides, and writes no inbox', as
   await refused(t, operator.kvGet('secret/of/others'), 'other keys');
 });
 
+test('the operator policy is enough for the commands of operators, on a machine that may not dispatch', async (t) => {
+  const world = await makeWorld(t, { nodes: agents(), services, work: 'true' });
+  const [a] = agents();
+  const operator = as(a, await token(policyText('operator', 'n1', world.prefix)));
+  const call = async (...args: string[]) => {
+    const result = await world.start(operator, args, { env: {} }).finished;
+    t.is(result.code, 0, `${args.join(' ')}: ${result.stderr}`);
+    return result;
+  };
+  const fire = async () => (JSON.parse((await call('fire', 'deploy', '--json')).stdout) as { ID: string }).ID;
+  const first = await fire();
+  const second = await fire();
+  await call('plan', 'deploy');
+  await call('queue', 'move', second, '--first');
+  await call('cancel', second);
+  // A node that may dispatch makes it a run.
+  await dispatch(world.context(a));
+  t.regex((await call('status', first)).stdout, /: running for /);
+  await call('pause', first);
+  await call('cancel', first, '--reason', 'enough');
+  await world.settle([first]);
+  t.is(await world.status(first), 'cancelled');
+  t.regex((await call('status')).stdout, new RegExp(`${second} .*cancelled`));
+  t.regex((await call('status', first)).stdout, /cancel by .*: enough/);
+  await call('gc', '--keep', '1h');
+  const again = JSON.parse((await call('rerun', first, '--json')).stdout) as { ID: string };
+  await call('cancel', '--queued');
+  t.is(await world.status(again.ID), 'cancelled');
+});
+
 test('an unknown token is refused with one line, without the token', async (t) => {
   const secret = '11111111-2222-3333-4444-555555555555';
   const world = await makeWorld(t, { nodes: agents(), services });
