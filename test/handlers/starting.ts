@@ -28,13 +28,12 @@ tasks:${work('work', waitFor('go'))}
   go(f, 'go');
   for (const { event: result } of await ended) t.is(result.Status, 'success');
   t.deepEqual(
-    new Set(
-      f
-        .ledger()
-        .slice(0, 2)
-        .map(({ id }) => id),
-    ),
-    new Set(ids.slice(0, 2)),
+    f
+      .ledger()
+      .slice(0, 2)
+      .map(({ id }) => id)
+      .toSorted(),
+    ids.slice(0, 2).toSorted(),
   );
   t.is(f.starts()[2], 'n3 work');
   t.deepEqual(await f.left(), []);
