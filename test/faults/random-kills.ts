@@ -40,8 +40,7 @@ async function watch(world: World, at: number): Promise<void> {
   });
 }
 
-// In the long form only: on a machine that does other work too, the short span is not long enough to judge by.
-(LONG ? test : test.skip)('random kills of handlers and agents', async (t) => {
+test('random kills of handlers and agents', async (t) => {
   t.timeout(600_000);
   const services = await registerServices(nodes());
   const world = await makeWorld(t, {
