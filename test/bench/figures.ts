@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { consulApi } from '../support/cluster.js';
@@ -251,13 +251,10 @@ async function pushMany(bench: Bench): Promise<Figure[]> {
 
 /** Puts events into the queue by one call of the command, as a watch does. */
 async function push(bench: Bench, name: string, ids: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, [command, 'push', ...bench.args('n2')], {
-    env: bench.environment('n2'),
-    stdio: ['pipe', 'ignore', 'inherit'],
-  });
-  child.stdin?.end(JSON.stringify(ids.map((ID, at) => ({ ID, Name: name, Payload: null, LTime: at + 1 }))));
-  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  if (code !== 0) throw new Error(`push ended with ${code}`);
+  const input = JSON.stringify(ids.map((ID, at) => ({ ID, Name: name, Payload: null, LTime: at + 1 })));
+  const options = { input, env: bench.environment('n2'), encoding: 'utf8' } as const;
+  const { status, stderr } = spawnSync(process.execPath, [command, 'push', ...bench.args('n2')], options);
+  if (status !== 0) throw new Error(`push ended with ${status}: ${stderr}`);
 }
 
 /** ms of CPU that a process has used (Linux; a clock tick is 10 ms). */
@@ -286,7 +283,14 @@ export async function measureWatches(quick: boolean, floor: Floor): Promise<Figu
   try {
     for (const name of ['n1', 'n2']) {
       const node = bench.cluster.node(name);
-      const call = (handler: string) => [process.execPath, command, handler, ...bench.args(name)];
+      const call = (handler: string) => [
+        process.execPath,
+        command,
+        handler,
+        ...bench.args(name),
+        `--host=${node.host}`,
+        `--port=${node.port}`,
+      ];
       // The inbox's .keep must stand before the watch does: an empty prefix wakes for every change.
       await processTime(1, [command, 'execute', ...bench.args(name)], { env: bench.environment(name) });
       await node.configure({
