@@ -2,10 +2,13 @@
 //   node deploy/build.mjs            all entries
 //   node deploy/build.mjs --if-stale only when a source is newer than what is there
 //   node deploy/build.mjs --demo     the demo too, into build/
-import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { startConsul } from './build-consul.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const entries = [{ source: 'src/main.ts', target: 'dist/metronome.js', cached: true }];
@@ -42,16 +45,28 @@ async function loadEsbuild() {
 }
 
 /**
- * Loading node:https takes as long as a request to Consul, and most agents speak plain HTTP on loopback: it is
- * loaded when something of it is used.
+ * Loading one of these takes as long as a request to Consul, and most starts of a handler do without: it is loaded
+ * when something of it is used.
  */
-const lateHttps = {
-  name: 'late-https',
+const late = {
+  name: 'late',
   setup(build) {
-    build.onResolve({ filter: /^(node:)?https$/ }, () => ({ path: 'https', namespace: 'late' }));
-    build.onLoad({ filter: /.*/, namespace: 'late' }, () => ({
-      contents: `module.exports = new Proxy({}, { get: (_, key) => process.getBuiltinModule('node:https')[key] });`,
+    build.onResolve({ filter: /^(node:)?(https|crypto|fs\/promises)$/ }, ({ path }) => ({
+      path: `node:${path.replace(/^node:/, '')}`,
+      namespace: 'late',
     }));
+    build.onLoad({ filter: /.*/, namespace: 'late' }, async ({ path }) => {
+      const get = `process.getBuiltinModule('${path}')`;
+      const names = Object.entries(await import(path)).flatMap(([name, value]) =>
+        typeof value === 'function' && name !== 'default' ? [name] : [],
+      );
+      return {
+        contents: [
+          `export default new Proxy({}, { get: (_, key) => ${get}[key] });`,
+          ...names.map((name) => `export function ${name}(...args) { return ${get}.${name}(...args); }`),
+        ].join('\n'),
+      };
+    });
   },
 };
 
@@ -71,9 +86,12 @@ async function bundle(esbuild, { source, target, cached = false }) {
     // Not minified: it starts no sooner, and operators can read what they run as root.
     ...(cached
       ? {
-          plugins: [lateHttps],
+          plugins: [late],
+          // What graceful-fs does is to wait when a process has too many files open; a lock opens none.
+          alias: { 'graceful-fs': 'node:fs' },
           // node-cron asks where it stands; nothing of us uses the answer.
-          define: { 'import.meta.url': 'metronomeUrl' },
+          // performance.now() would load all of Node's measuring to read a clock.
+          define: { 'import.meta.url': 'metronomeUrl', 'performance.now': 'metronomeElapsed' },
         }
       : { banner: { js: banner } }),
     logLevel: 'warning',
@@ -81,20 +99,28 @@ async function bundle(esbuild, { source, target, cached = false }) {
   const text = result.outputFiles[0].text;
   if (cached) {
     const program = target.replace(/\.js$/, '.cjs');
-    await put(program, text.replace(/^#!.*\n/, ''));
+    // The wrapper stands in the file: put around it at each start, it would be a copy of the whole.
+    const body = text.replace(/^#!.*\n/, '');
+    await put(
+      program,
+      `(function (exports, require, module, metronomeUrl, metronomeElapsed) {\n${body}\n})\n`,
+      0o644,
+    );
     await put(target, launcher);
+    // Node's ESM loader takes 5 ms of each start, and the launcher is no module.
+    await put(join(dirname(target), 'package.json'), '{ "type": "commonjs" }\n', 0o644);
     await compileAhead(target);
   } else await put(target, text.startsWith('#!') ? text : `#!/usr/bin/env node\n${text}`);
   console.log(`${target}  ${Math.round(text.length / 1024)} KiB`);
 }
 
 /** Written aside and renamed: whoever starts it meanwhile gets the old file or the new one, never half. */
-async function put(target, code) {
+async function put(target, code, mode = 0o755) {
   const path = join(root, target);
   const aside = `${path}.${process.pid}`;
   await mkdir(dirname(path), { recursive: true });
   await writeFile(aside, code);
-  await chmod(aside, 0o755);
+  await chmod(aside, mode);
   await rename(aside, path);
 }
 
@@ -104,46 +130,75 @@ async function put(target, code) {
  * program is then compiled as usual, and runs the same.
  */
 const launcher = `#!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import vm from 'node:vm';
+'use strict';
+const { readFileSync, writeFileSync } = require('node:fs');
+const { createRequire } = require('node:module');
+const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
+const vm = require('node:vm');
 
-const file = fileURLToPath(new URL('metronome.cjs', import.meta.url));
+const file = join(__dirname, 'metronome.cjs');
 const cacheFile = \`\${file}.\${process.version}-\${process.arch}.cache\`;
 let cachedData;
 try {
   cachedData = readFileSync(cacheFile);
 } catch {}
-const code = \`(function (exports, require, module, metronomeUrl) {\${readFileSync(file, 'latin1')}\\n})\`;
-const script = new vm.Script(code, {
+const script = new vm.Script(readFileSync(file, 'latin1'), {
   filename: file,
   cachedData,
   importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 });
-const module = { exports: {} };
-script.runInThisContext()(module.exports, createRequire(file), module, import.meta.url);
-if (process.env.METRONOME_COMPILE_CACHE === 'write') {
-  const { writeFileSync } = await import('node:fs');
+const program = { exports: {} };
+const url = pathToFileURL(__filename).href;
+const elapsed = () => Number(process.hrtime.bigint()) / 1e6;
+script.runInThisContext()(program.exports, createRequire(file), program, url, elapsed);
+if (process.env.METRONOME_COMPILE_CACHE === 'write')
   process.on('exit', () => writeFileSync(cacheFile, script.createCachedData()));
-}
 `;
 
-/** Lets the program run a little, so that the cache holds the functions that every start needs. */
+/**
+ * Lets the program do what handlers do, so that the cache holds the functions that they need: push, the steps of an
+ * event, and a wake-up for nothing, at a stand-in for a Consul agent (build-consul.mjs; a fresh machine has no Consul
+ * when it builds). Each adds to the cache of the one before. What fails here is only compiled later.
+ */
 async function compileAhead(target) {
   for (const name of await readdir(join(root, dirname(target)))) {
     if (name.endsWith('.cache')) await rm(join(root, dirname(target), name), { force: true });
   }
-  // No Consul listens there: the handler comes as far as its first request.
-  execFileSync(
-    process.execPath,
-    [join(root, target), 'push', '--port', '9', '--state-dir', '/nonexistent/metronome'],
-    {
-      env: { PATH: process.env.PATH, METRONOME_COMPILE_CACHE: 'write' },
-      input: '[]',
-      stdio: ['pipe', 'ignore', 'ignore'],
-    },
-  );
+  const consul = await startConsul();
+  const folder = await mkdtemp(join(tmpdir(), 'metronome-build-'));
+  try {
+    const file = join(folder, 'build', 'task.yml');
+    await mkdir(dirname(file));
+    await writeFile(
+      file,
+      'events: {go: {ordered_tasks: [{service: one, task: work}, {service: one, tag: a, task: work}]}}\n' +
+        "tasks: {work: {operations: [{execute: {script: 'echo working'}}, {echo: done}]}}\n",
+    );
+    const run = async (handler, input = '') => {
+      const args = [
+        handler,
+        '--port',
+        String(consul.port),
+        '--state-dir',
+        join(folder, 'state'),
+        '--files',
+        file,
+      ];
+      const child = spawn(process.execPath, [join(root, target), ...args], {
+        env: { PATH: process.env.PATH, METRONOME_COMPILE_CACHE: 'write' },
+        stdio: ['pipe', 'ignore', process.env.METRONOME_BUILD_DEBUG ? 'inherit' : 'ignore'],
+      });
+      child.stdin.on('error', () => {});
+      child.stdin.end(input);
+      await once(child, 'close');
+    };
+    const event = JSON.stringify([{ ID: 'b0000000-0000-4000-8000-000000000000', Name: 'go', LTime: 1 }]);
+    for (const handler of ['push', 'execute', 'tick', 'push', 'execute']) await run(handler, event);
+  } finally {
+    consul.close();
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 const ifStale = process.argv.includes('--if-stale');

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { takeTurn } from '../src/local/lock.js';
 import { abandonedSessions, forgetSessions } from '../src/local/sessions.js';
@@ -30,6 +30,8 @@ export interface ExecuteOptions {
   readonly inbox?: Inbox;
   /** Once aborted no further assignment is taken; the one at work goes on to its end. */
   readonly draining?: AbortSignal;
+  /** Tells of changed schedule files although there is nothing to do; else that is left to the next tick. */
+  readonly publish?: boolean;
 }
 
 /**
@@ -55,7 +57,8 @@ export async function execute(context: Context, options: ExecuteOptions = {}): P
       if (stopping()) break;
       const inbox = given ?? (await patiently(() => readInbox(context.client, node), patience));
       given = undefined;
-      if (!kept) await keep(context, node, inbox);
+      if (!kept && (options.publish || inbox.keep === undefined || inbox.incoming.length > 0))
+        await keep(context, node, inbox);
       kept = true;
       for (const { key, problem } of inbox.broken) {
         if (!passedOver.has(key)) log.error(`${key} ${problem}: it is passed over; delete it`);
@@ -99,7 +102,8 @@ async function endFormerTasks(context: Context): Promise<void> {
   // A task that could not be ended keeps its session for as long as that lives.
   if (recordedClaims(stateDir).length > 0) return;
   // Nothing runs here now, so what stands there is nobody's.
-  rmSync(join(stateDir, 'work'), { recursive: true, force: true });
+  const work = join(stateDir, 'work');
+  if (existsSync(work)) rmSync(work, { recursive: true, force: true });
   // Only now: nobody may call a task lost while it runs.
   for (const session of abandonedSessions(stateDir)) {
     // What cannot be ended now ends by its TTL.

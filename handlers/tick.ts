@@ -35,7 +35,7 @@ export interface TickOutcome extends AroundOutcome {
 export async function tick(context: Context, options: TickOptions = {}): Promise<TickOutcome> {
   const faults: unknown[] = [];
   const done = await lookAround(context, faults, options);
-  const executed = await attempt(context, faults, () => execute(context));
+  const executed = await attempt(context, faults, () => execute(context, { publish: true }));
   if (executed === undefined || faults.length > 0) throw faults[0];
   return { ...done, executed };
 }

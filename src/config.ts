@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { readFile as readFromDisk } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { readEnvironment } from './config/environment.js';
@@ -262,9 +261,10 @@ function textFlag(flag: ConfigInput['flags'][string]): string | undefined {
   return typeof flag === 'string' && flag !== '' ? flag : undefined;
 }
 
+/** At one go: a small file, and loading Node's promises for files takes longer than reading it. */
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
-    return await readFromDisk(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

@@ -137,6 +137,7 @@ export function createDrive(first: InForce, meters: Meters): Drive {
       const outcome = await execute(context(), {
         ...(given === 'read' ? {} : { inbox: given }),
         draining: draining.signal,
+        publish: true,
       });
       for (const { status } of outcome.ran) meters.count('tasks', status);
       if (outcome.looked !== undefined) later(outcome.looked);

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
 import type { Identity } from './identity.js';
-import { writeWhole } from './state.js';
+import { uniqueName, writeWhole } from './state.js';
 
 /** Who holds a lock, as he wrote it beside the lock folder. */
 export interface Holder {
@@ -40,7 +39,7 @@ export function readRecord(path: string): Recorded | undefined {
  */
 export function takeRecord(path: string, former: Recorded | undefined, holder: Holder): boolean {
   const own = beside(path);
-  writeWhole(own, JSON.stringify(holder));
+  writeWhole(own, JSON.stringify(holder), { durable: false });
   try {
     if (former !== undefined && !removeRecord(path, former)) return false;
     linkSync(own, path);
@@ -73,5 +72,5 @@ function removeRecord(path: string, former: Recorded): boolean {
 }
 
 function beside(path: string): string {
-  return `${path}.${randomBytes(6).toString('hex')}`;
+  return `${path}.${uniqueName()}`;
 }

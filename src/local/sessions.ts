@@ -19,6 +19,7 @@ export function recordSession(stateDir: string, session: string): void {
   writeWhole(
     fileOf(stateDir),
     JSON.stringify({ handler, sessions: [...(own ? former.sessions : []), session] } satisfies Recorded),
+    { durable: false },
   );
 }
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   fsyncSync,
@@ -25,16 +24,27 @@ export function ensureStateDir(stateDir: string): string {
   return stateDir;
 }
 
-/** Writes a file whole or not at all, and on the disk when this returns: a crash leaves the old one or none. */
-export function writeWhole(path: string, text: string): void {
-  const temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`);
+/**
+ * A name that nobody else on this machine gives now. Made of the process and the time and not of random bytes:
+ * loading Node's cryptography takes longer than the rest of a handler's file work.
+ */
+export function uniqueName(): string {
+  return `${process.pid.toString(36)}-${process.hrtime.bigint().toString(36)}`;
+}
+
+/**
+ * Writes a file whole or not at all, and on the disk when this returns: a crash leaves the old one or none.
+ * With `durable: false` a crash of the machine may leave it empty: for what means nothing after a boot.
+ */
+export function writeWhole(path: string, text: string, { durable = true } = {}): void {
+  const temporary = join(dirname(path), `.${uniqueName()}.tmp`);
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const file = openSync(temporary, 'wx', 0o600);
     try {
       // Not writeSync, which may write less than it was given when the disk fills up.
       writeFileSync(file, text);
-      fsyncSync(file);
+      if (durable) fsyncSync(file);
     } finally {
       closeSync(file);
     }
@@ -43,7 +53,7 @@ export function writeWhole(path: string, text: string): void {
     rmSync(temporary, { force: true });
     throw new MetronomeError(`${path} cannot be written (${messageOf(error)})`, undefined, { cause: error });
   }
-  syncFolder(dirname(path));
+  if (durable) syncFolder(dirname(path));
 }
 
 /** The new name itself must reach the disk too. */
