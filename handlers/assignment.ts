@@ -24,7 +24,6 @@ import { type Patience, patiently } from '../src/store/retry.js';
 import { readRun } from '../src/store/runs.js';
 import { SESSION_TTL } from '../src/store/session.js';
 import type { StopReason, TaskConsul, TaskContext, TaskLog, TaskOutcome } from '../src/operations/types.js';
-import { readTurn } from '../src/store/turn.js';
 import type { Finished } from './look.js';
 import { agentServicesSettled } from './services.js';
 import type { Context } from './context.js';
@@ -100,8 +99,9 @@ export async function executeAssignment(
   log.info(`${what} ended here: ${status}${reason === undefined ? '' : `, ${reason}`}`);
   const { id, no } = incoming;
   const took = context.now() - claimed.claim.startedAt;
-  const { turn, inbox } = ending.finish;
-  const finished = { id, no, of: incoming.assignment.of, took, turn };
+  const { inbox, ...seen } = ending.finish;
+  const { of, lastCounts = false } = incoming.assignment;
+  const finished = { id, no, status, took, of, lastCounts, ...seen };
   return { kind: 'ran', status, finished, ...(inbox === undefined ? {} : { inbox }) };
 }
 
@@ -283,6 +283,7 @@ async function perform(
     () => current,
     () => taken,
     ending,
+    incoming.assignment.of,
     lease,
   );
   lease.onNew(async () => {});
@@ -531,6 +532,7 @@ async function deliver(
   claim: () => Claim,
   taken: () => boolean,
   ending: Ending,
+  of: number,
   lease: Lease,
 ): Promise<Finish | undefined> {
   const { client } = context;
@@ -543,7 +545,7 @@ async function deliver(
       const { log: text = '', ...bare } = ending;
       const small = Buffer.byteLength(text) <= SMALL_LOG;
       if (!small) await writeLog(client, id, no, node, text, session);
-      const finished = await finish(client, claim(), small ? ending : bare);
+      const finished = await finish(client, claim(), small ? ending : bare, of);
       if (finished !== undefined) return finished;
       const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
       const decoded = outcome && decodeOutcome(outcome);
@@ -553,7 +555,8 @@ async function deliver(
         decoded.value.session === session &&
         decoded.value.status === ending.status
       )
-        return { turn: await readTurn(client, id) };
+        // What that call brought is not known: he looks.
+        return {};
       if (
         outcome === undefined ||
         !decoded?.ok ||

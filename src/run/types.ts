@@ -187,6 +187,8 @@ export interface Assignment {
   readonly runIndex?: number;
   /** How many targets the step has, so that a finisher knows whether it has many fellows. */
   readonly of: number;
+  /** A success means nothing to the run before the last target is done. */
+  readonly lastCounts?: true;
   /** The run holds a payload or data: read it before the task starts. */
   readonly hasData?: true;
   readonly timeout?: number;

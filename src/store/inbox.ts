@@ -1,8 +1,9 @@
+import { lastCounts, NARROW, type Turn } from '../run/looks.js';
 import type { Assignment, Outcome, Release, Run, Settlement, StepSpec } from '../run/types.js';
 import { type Client, type Entry, type Op, TXN_OPS } from './client.js';
-import { type Broken, decodeAssignment } from './documents.js';
+import { type Broken, decodeAssignment, decodeOutcome } from './documents.js';
 import { parseAssignment } from './keys.js';
-import { type SeenTurn, turnOf } from './turn.js';
+import { turnOf } from './turn.js';
 import { iso, type NodeResult, readNodeResult } from './results.js';
 
 /** An assignment in a node's inbox. */
@@ -33,6 +34,7 @@ export function assignmentValue(
     attempt: release.attempt,
     ...(runIndex === undefined ? {} : { runIndex }),
     of: run.step.targets.length,
+    ...(lastCounts(spec) ? { lastCounts: true } : {}),
     ...(run.payload !== '' || Object.keys(run.data).length > 0 ? { hasData: true } : {}),
     ...(spec.timeout === undefined ? {} : { timeout: spec.timeout }),
     grace: spec.grace,
@@ -268,12 +270,21 @@ export interface Ending {
 
 /**
  * Hands in the result: the session still holds the inbox key · outcome · node result · inbox key gone.
- * With it come, for nothing, the run's turn (see `run/looks.ts`) and what else is in the inbox.
+ * With it come, for nothing, what else is in the inbox, and what tells who looks at the step (`run/looks.ts`): of
+ * few targets their outcomes; of many whose turn it was, which becomes ours in the same transaction.
  * Undefined: the claim is not ours any more, and nothing was written.
+ *
+ * @param of how many targets the step has.
  */
-export async function finish(client: Client, claimed: Claim, ending: Ending): Promise<Finish | undefined> {
+export async function finish(
+  client: Client,
+  claimed: Claim,
+  ending: Ending,
+  of = 1,
+): Promise<Finish | undefined> {
   const { keys } = client;
   const { id, no, node, session, attempt } = claimed;
+  const turn: Turn = { no, phase: 'waiting', by: node };
   const outcome: Outcome = {
     attempt,
     session,
@@ -299,24 +310,41 @@ export async function finish(client: Client, claimed: Claim, ending: Ending): Pr
       ? []
       : [{ verb: 'set' as const, key: keys.log(id, no, node), value: ending.log }]),
     { verb: 'delete', key: keys.assignment(node, id, no) },
-    // get-tree: a `get` of a missing key would fail the whole.
-    { verb: 'get-tree', key: keys.turn(id) },
     { verb: 'get-tree', key: keys.inbox(node) },
+    ...(of > 1 && of <= NARROW ? [{ verb: 'get-tree' as const, key: keys.step(id, no) }] : []),
+    // The former turn is read first. get-tree: a `get` of a missing key would fail the whole.
+    ...(of > NARROW
+      ? [
+          { verb: 'get-tree' as const, key: keys.turn(id) },
+          { verb: 'set' as const, key: keys.turn(id), value: JSON.stringify(turn) },
+        ]
+      : []),
   ]);
   if (!result.ok) return undefined;
   // The answer has an entry for the check of the session too: the key that is gone now, without its value.
   const inbox = result.entries.filter(
     (entry) => entry.key.startsWith(keys.inbox(node)) && entry.key !== keys.assignment(node, id, no),
   );
+  // Writing an outcome is answered with its key too, without a value.
+  const decoded = result.entries
+    .filter((entry) => entry.key.startsWith(keys.step(id, no)) && entry.value !== '')
+    .map(decodeOutcome);
+  const outcomes = decoded.flatMap((one) => (one.ok ? [one.value] : []));
+  const known = of > 1 && of <= NARROW && outcomes.length === decoded.length;
+  const former = turnOf(result.entries.find((entry) => entry.key === keys.turn(id)));
   return {
-    turn: turnOf(result.entries.find((entry) => entry.key === keys.turn(id))),
+    ...(known ? { outcomes } : {}),
+    ...(former === undefined ? {} : { turn: former }),
     inbox: inboxOf(client, node, inbox),
   };
 }
 
 /** What a finish transaction saw, at its instant. */
 export interface Finish {
-  readonly turn: SeenTurn;
+  /** Those of the step's targets that have begun; only where the step has few, and all can be read. */
+  readonly outcomes?: readonly Outcome[];
+  /** Whose turn it was; only where the step has many. */
+  readonly turn?: Turn;
   /** The node's inbox without what was finished; absent when the answer never came and another call told. */
   readonly inbox?: Inbox;
 }

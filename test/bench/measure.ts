@@ -1,6 +1,6 @@
 /** Measuring: samples, their middle and ends, and a proxy that counts requests. */
 import { spawn, spawnSync } from 'node:child_process';
-import { createServer, request } from 'node:http';
+import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
@@ -71,6 +71,8 @@ export interface Counter {
   readonly requests: number;
   /** Bytes that Consul answered. */
   readonly bytes: number;
+  /** How many of each kind, as `PUT txn` or `GET health/service`. */
+  readonly kinds: ReadonlyMap<string, number>;
   reset(): void;
   close(): void;
 }
@@ -79,8 +81,11 @@ export interface Counter {
 export async function countingProxy(to: { host: string; port: number }): Promise<Counter> {
   let requests = 0;
   let bytes = 0;
+  const kinds = new Map<string, number>();
   const server = createServer((incoming, answer) => {
     requests += 1;
+    const kind = kindOf(incoming);
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
     const outgoing = request(
       {
         host: to.host,
@@ -109,7 +114,9 @@ export async function countingProxy(to: { host: string; port: number }): Promise
     get bytes() {
       return bytes;
     },
+    kinds,
     reset() {
+      kinds.clear();
       requests = 0;
       bytes = 0;
     },
@@ -118,4 +125,13 @@ export async function countingProxy(to: { host: string; port: number }): Promise
       server.closeAllConnections();
     },
   };
+}
+
+/** A transaction that only reads is asked for with `consistent`; keys and names are left out. */
+function kindOf({ method, url = '' }: IncomingMessage): string {
+  const { pathname, searchParams } = new URL(url, 'http://localhost');
+  const [, , first = '', second = ''] = pathname.split('/');
+  if (first === 'txn') return searchParams.has('consistent') ? 'read transaction' : 'write transaction';
+  if (first === 'kv') return `${method} kv${searchParams.has('recurse') ? ' tree' : ''}`;
+  return `${method} ${first}/${second}`;
 }

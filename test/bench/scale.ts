@@ -18,6 +18,8 @@ export interface ScalePoint {
   readonly msPerStep: number;
   readonly requestsPerTarget: number;
   readonly bytesPerTarget: number;
+  /** Of the requests, how many a step of each kind. */
+  readonly kinds: Readonly<Record<string, number>>;
 }
 
 const STEPS = 5;
@@ -101,6 +103,7 @@ export async function measureScale(
         msPerStep: ms / STEPS,
         requestsPerTarget: counter.requests / STEPS / nodes,
         bytesPerTarget: counter.bytes / STEPS / nodes,
+        kinds: Object.fromEntries([...counter.kinds].map(([kind, count]) => [kind, count / STEPS])),
       });
       client.close();
       for (const key of ['event_queue/', 'progress_task_queue/', 'active/', 'inbox/'])

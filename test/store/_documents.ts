@@ -73,6 +73,7 @@ export function assignmentOf(run: Run, runIndex?: number, attempt = 1) {
     attempt,
     ...(runIndex === undefined ? {} : { runIndex }),
     of: run.step.targets.length,
+    lastCounts: true as const,
     grace: 10_000,
     lostGrace: 60_000,
   };

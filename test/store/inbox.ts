@@ -1,5 +1,6 @@
 /** assign, claim, finish, claimAgain, settle, discard and the inbox, on a real Consul. */
 import test from 'ava';
+import { NARROW } from '../../src/run/looks.js';
 import type { Outcome, Run } from '../../src/run/types.js';
 import {
   assign,
@@ -81,6 +82,7 @@ test('assign makes one inbox key a target, with all that execute needs', async (
     attempt: 1,
     runIndex,
     of: 2,
+    lastCounts: true,
     hasData: true,
     timeout: 5000,
     grace: 10_000,
@@ -351,24 +353,50 @@ test('finish: only the session that holds the claim', async (t) => {
   await unchanged(t, store, async () => t.falsy(await finish(store.client, claimOf(on, by), ending)));
 });
 
-test('finish brings the turn and the rest of the inbox as they stood then', async (t) => {
+test('finish in a wide step brings whose turn it was, and takes it', async (t) => {
   const store = openStore(t);
   const on = await assigned(store, ['n1', 'n2', 'n3']);
   const by = await session(t, store);
-  const turn = { no: 0, phase: 'waiting', by: 'n9' };
-  const hand = async (node: string) => {
+  const hand = async (node: string, of: number) => {
     const mine = claimOf(on, by, { node });
     t.true(await claim(store.client, mine, { ...on, inboxIndex: await inboxIndex(store, node) }));
-    const seen = await finish(store.client, mine, { status: 'success', finishedAt: NOW });
+    const seen = await finish(store.client, mine, { status: 'success', finishedAt: NOW }, of);
     t.deepEqual(seen?.inbox?.incoming, [], 'without what was finished');
+    t.is(seen?.outcomes, undefined, 'of many targets the outcomes are not read');
     return seen?.turn;
   };
+  const turn = async () => (await store.documents())['progress_task_queue/e1/turn'];
   await store.put('progress_task_queue/e1/turns', 'a neighbour');
-  t.deepEqual(await hand('n1'), { index: 0 });
-  const index = await store.put('progress_task_queue/e1/turn', turn);
-  t.deepEqual(await hand('n2'), { turn, index });
-  const broken = await store.put('progress_task_queue/e1/turn', 'broken');
-  t.deepEqual(await hand('n3'), { index: broken });
+  t.is(await hand('n1', NARROW + 1), undefined);
+  t.deepEqual(await turn(), { no: 0, phase: 'waiting', by: 'n1' });
+  t.deepEqual(await hand('n2', NARROW + 1), { no: 0, phase: 'waiting', by: 'n1' });
+  t.deepEqual(await turn(), { no: 0, phase: 'waiting', by: 'n2' });
+  await store.put('progress_task_queue/e1/turn', 'broken');
+  t.is(await hand('n3', NARROW + 1), undefined);
+  t.deepEqual(await turn(), { no: 0, phase: 'waiting', by: 'n3' });
+});
+
+test('finish in a step of few targets brings the outcomes there are', async (t) => {
+  const store = openStore(t);
+  const on = await assigned(store, ['n1', 'n2', 'n3', 'n4']);
+  const by = await session(t, store);
+  const begin = async (node: string) => {
+    const mine = claimOf(on, by, { node });
+    t.true(await claim(store.client, mine, { ...on, inboxIndex: await inboxIndex(store, node) }));
+    return mine;
+  };
+  const hand = async (node: string) => {
+    const seen = await finish(store.client, await begin(node), { status: 'success', finishedAt: NOW }, 4);
+    t.is(seen?.turn, undefined);
+    return seen?.outcomes?.map(({ status }) => status);
+  };
+  await store.put('progress_task_queue/e1/00/n9', 'a neighbour');
+  t.deepEqual(await hand('n1'), ['success']);
+  await begin('n2');
+  t.deepEqual(await hand('n3'), ['success', 'inprogress', 'success']);
+  await store.put('progress_task_queue/e1/0/n2', 'broken');
+  t.is(await hand('n4'), undefined, 'who cannot read them all looks');
+  t.false(Object.keys(await store.documents()).includes('progress_task_queue/e1/turn'));
 });
 
 test('finish: what else waits in this inbox, and in no other', async (t) => {
