@@ -78,24 +78,33 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
     let progressed = false;
     next = undefined;
     widest = Math.max(0, ...seen.runs.map((view) => view.run.step.targets.length));
-    for (const view of seen.runs) {
+    const over = new Set<string>();
+    const take = async (view: RunView) => {
       const key = context.client.keys.run(view.run.id);
       const step = await reports.apart(key, () => bring(context, view, options.quick === true));
-      if (step.progressed) progressed = true;
       written += step.written;
       released.push(...(step.released ?? []));
-      if (step.ended !== undefined) ended.push({ id: view.run.id, status: step.ended });
+      widest = Math.max(widest, step.released?.length ?? 0);
       if (step.until !== undefined) next = Math.min(next ?? step.until, step.until);
-    }
+      if (step.ended !== undefined) {
+        ended.push({ id: view.run.id, status: step.ended });
+        over.add(view.run.id);
+      } else if (step.progressed) progressed = true;
+    };
+    for (const view of seen.runs) await take(view);
     if (!options.quick) progressed = (await freeOrphans(context, seen)) || progressed;
-    // A run that went on may have freed its slot: look again before starting events.
     if (progressed) continue;
     if (options.start === 'after-end' && ended.length === 0) break;
-    const start = await startEvents(context, seen, reports);
-    admitted.push(...start.admitted);
+    // The slot of a run that this pass ended is free; that nobody else has taken it is for `admit` to check.
+    const still = { ...seen, slots: seen.slots.filter((slot) => !over.has(slot.id)) };
+    const runs = seen.runs.filter((view) => !over.has(view.run.id));
+    const start = await startEvents(context, { ...still, runs }, reports);
+    admitted.push(...start.started.map((view) => view.run.id));
     written += start.written;
     if (start.until !== undefined) next = Math.min(next ?? start.until, start.until);
-    if (!start.progressed) break;
+    for (const view of start.started) await take(view);
+    // One that ended at once has freed its slot again.
+    if (!start.progressed && !progressed && !start.started.some((view) => over.has(view.run.id))) break;
   }
   const { denied } = reports;
   if (denied !== undefined) context.log.debug(`dispatch is left to other nodes: ${denied.message}`);
@@ -325,14 +334,19 @@ async function freeOrphans(context: Context, seen: Snapshot): Promise<boolean> {
 // Starting events -----------------------------------------------------------------------------------
 
 interface Start extends Step {
-  readonly admitted: string[];
+  /** The runs that the events became, as they were written. */
+  readonly started: readonly RunView[];
+}
+
+interface Started extends Step {
+  readonly started?: RunView;
 }
 
 /** In each group that has a free slot, starts the first event that may start. */
 async function startEvents(context: Context, seen: Snapshot, reports: Reports): Promise<Start> {
   const { queue, broken } = await readQueue(context.client);
   for (const { key, problem } of broken) reports.broken(key, problem);
-  const admitted: string[] = [];
+  const started: RunView[] = [];
   let written = 0;
   const cancelled = await reports.apart(context.client.keys.controls, async () => ({
     progressed: await cancelInProgress(context, seen, queue),
@@ -347,15 +361,13 @@ async function startEvents(context: Context, seen: Snapshot, reports: Reports): 
     // Nothing of this group can start: do not read the schedule files for it.
     if (slotFor(Math.max(...waiting.map(({ event }) => event.Limit))) === undefined) continue;
     const head = context.client.keys.queued(waiting[0]?.event.ID ?? '');
-    const start: Step & { admitted?: string } = await reports.apart(head, () =>
-      startIn(context, waiting, slotFor),
-    );
+    const start: Started = await reports.apart(head, () => startIn(context, waiting, slotFor));
     if (start.progressed) progressed = true;
-    if (start.admitted !== undefined) admitted.push(start.admitted);
+    if (start.started !== undefined) started.push(start.started);
     if (start.until !== undefined) until = Math.min(until ?? start.until, start.until);
     written += start.written;
   }
-  return { admitted, written, progressed, ...(until === undefined ? {} : { until }) };
+  return { started, written, progressed, ...(until === undefined ? {} : { until }) };
 }
 
 /** A queued event with `cancel_in_progress` ends the runs of its name and group. */
@@ -399,7 +411,7 @@ async function startIn(
   context: Context,
   waiting: readonly Queued[],
   slotFor: (limit: number) => number | undefined,
-): Promise<Step & { admitted?: string }> {
+): Promise<Started> {
   const now = await stampNow(context);
   const set = await context.schedules();
   const next = admission(waiting, await rulesHere(context), now.at);
@@ -428,7 +440,9 @@ async function startIn(
         written += 1;
       }
       const start = await startOne(context, next.queued, set, slot, now);
-      return { ...start, written: start.written + written };
+      // Where more than one may run, another may start: look again. Else the group is full now.
+      const more = start.started !== undefined && waiting.some(({ event }) => event.Limit > 1);
+      return { ...start, progressed: start.progressed || more, written: start.written + written };
     }
   }
 }
@@ -463,7 +477,7 @@ async function startOne(
   set: ScheduleSet,
   slot: number,
   now: Stamp,
-): Promise<Step & { admitted?: string }> {
+): Promise<Started> {
   const { client, log, config } = context;
   const { event } = queued;
   const steps = plan(set.schedules, event.Name, config.skippable) ?? [];
@@ -475,10 +489,10 @@ async function startOne(
     const reason = `its ${steps.length} steps and its data take ${Math.ceil(size / 1024)} KiB; a run may take ${LARGEST_RUN / 1024} KiB`;
     return dismissed(context, queued, now, 'error', reason);
   }
-  const done = await admit(client, queued, run);
-  if (!done) return { progressed: true, written: 0 };
+  const index = await admit(client, queued, run);
+  if (index === undefined) return { progressed: true, written: 0 };
   log.info(`event ${event.Name} (${event.ID}) starts, ${steps.length} step${steps.length === 1 ? '' : 's'}`);
-  return { progressed: true, written: 1, admitted: event.ID };
+  return { progressed: false, written: 1, started: { run, index, outcomes: new Map() } };
 }
 
 /** Nobody can plan the event here. Another node may; after `start_timeout` at the head it ends as an error. */

@@ -1,10 +1,10 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { takeTurn } from '../src/local/lock.js';
 import { abandonedSessions, forgetSessions } from '../src/local/sessions.js';
+import { executeTraces } from '../src/local/traces.js';
 import { looksNow } from '../src/run/looks.js';
 import { destroySession } from '../src/store/session.js';
-import { type Incoming, keepInbox, readInbox, type Inbox } from '../src/store/inbox.js';
+import { type Incoming, keepInbox, readInbox, type Inbox, wantsExecute } from '../src/store/inbox.js';
 import { type Patience, patiently } from '../src/store/retry.js';
 import { executeAssignment } from './assignment.js';
 import type { Context } from './context.js';
@@ -42,20 +42,30 @@ export async function execute(context: Context, options: ExecuteOptions = {}): P
   const { config, log } = context;
   const ran: { id: string; no: number; status: string }[] = [];
   const stopping = () => context.signal.aborted || options.draining?.aborted === true;
+  const patience = { ...RIDE_OUT, signal: context.signal };
+  const look = async () => readInbox(context.client, await context.node());
   let given = options.inbox;
+  if (given === undefined && !options.publish && !executeTraces(config.stateDir)) {
+    // A watch wakes for what execute does itself, too: most of its wake-ups find nothing, and need no lock for it.
+    given = await patiently(look, patience);
+    if (!wantsExecute(given) && given.broken.length === 0) return { busy: false, ran };
+    // Others may leave because the one that waits for the lock reads after them: what is empty is read again.
+    if (given.incoming.length === 0) given = undefined;
+  }
   let looked: DispatchOutcome | undefined;
+  // Loaded only now: what finds nothing to do is over sooner.
+  const { takeTurn } = await import('../src/local/lock.js');
   const turn = await takeTurn(config.stateDir, { stopping });
   if (turn.kind === 'busy') return { busy: true, reason: turn.reason, ran };
   const lease: { current?: Lease } = {};
   try {
     await endFormerTasks(context);
-    const patience = { ...RIDE_OUT, signal: context.signal };
     const node = await patiently(() => context.node(), patience);
     const passedOver = new Set<string>();
     let kept = false;
     for (;;) {
       if (stopping()) break;
-      const inbox = given ?? (await patiently(() => readInbox(context.client, node), patience));
+      const inbox = given ?? (await patiently(look, patience));
       given = undefined;
       if (!kept && (options.publish || inbox.keep === undefined || inbox.incoming.length > 0))
         await keep(context, node, inbox);

@@ -138,9 +138,10 @@ export function newRun(event: QueuedEvent, steps: readonly StepSpec[], slot: num
 /**
  * Takes an event from the queue and makes it a run, or leaves everything as it is:
  * check-index and delete of the queue key · cas 0 of the slot, the run and the result · what it was given, for a rerun.
- * The shared slot key keeps two dispatchers from starting two events. False: somebody else was first.
+ * The shared slot key keeps two dispatchers from starting two events.
+ * @returns the run's index; undefined: somebody else was first.
  */
-export async function admit(client: Client, queued: Queued, run: Run): Promise<boolean> {
+export async function admit(client: Client, queued: Queued, run: Run): Promise<number | undefined> {
   const { keys } = client;
   const result = await client.txn([
     { verb: 'check-index', key: keys.queued(run.id), index: queued.index },
@@ -155,7 +156,12 @@ export async function admit(client: Client, queued: Queued, run: Run): Promise<b
     },
     ...givenOps(client, run),
   ]);
-  return result.ok;
+  return result.ok ? indexOf(result.entries, keys.run(run.id)) : undefined;
+}
+
+/** At what index a transaction wrote a key. */
+function indexOf(entries: readonly { key: string; modifyIndex: number }[], key: string): number {
+  return entries.find((entry) => entry.key === key)?.modifyIndex ?? 0;
 }
 
 /** What an event was given outlives its run, so that it can be run again. Events without anything have no such key. */
@@ -203,8 +209,7 @@ export async function saveRun(
     result = await client.txn(ops.slice(0, bare));
   }
   if (!result.ok) return undefined;
-  const written = result.entries.find((entry) => entry.key === keys.run(run.id));
-  return { index: written?.modifyIndex ?? 0, released };
+  return { index: indexOf(result.entries, keys.run(run.id)), released };
 }
 
 /**

@@ -38,19 +38,39 @@ export async function timed(runs: number, work: () => Promise<void> | void): Pro
   return sampleOf(values);
 }
 
+interface Call {
+  /** Arguments of node. */
+  readonly args: readonly string[];
+  readonly input?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** ms that a whole process takes, from its start to its end. */
 export function processTime(
   runs: number,
   args: readonly string[],
-  options: { input?: string; env?: NodeJS.ProcessEnv } = {},
+  options: Omit<Call, 'args'> = {},
 ): Promise<Sample> {
-  return timed(runs, () => {
-    const { status, stderr } = spawnSync(process.execPath, args, {
-      input: options.input ?? '',
-      env: { ...process.env, ...options.env },
-    });
-    if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}: ${stderr.toString()}`);
-  });
+  return timed(runs, () => call({ args, ...options }));
+}
+
+/** Several such processes in turn, so that what else the machine does weighs on all of them alike. */
+export async function sideBySide(runs: number, calls: readonly Call[]): Promise<Sample[]> {
+  const values = calls.map((): number[] => []);
+  for (let run = 0; run <= runs; run += 1) {
+    for (const [at, one] of calls.entries()) {
+      const start = performance.now();
+      call(one);
+      // The first is not counted.
+      if (run > 0) values[at]?.push(performance.now() - start);
+    }
+  }
+  return values.map(sampleOf);
+}
+
+function call({ args, input = '', env }: Call): void {
+  const { status, stderr } = spawnSync(process.execPath, args, { input, env: { ...process.env, ...env } });
+  if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}: ${stderr.toString()}`);
 }
 
 /** ms of a shell that does nothing, as an `execute` operation starts one. */

@@ -53,7 +53,10 @@ test('admit moves the event from the queue: slot, run and result in one', async 
   const [queued] = await queueOf(store);
   if (queued === undefined) return t.fail();
   const run = newRun(queued.event, STEPS, 0, STAMP);
-  t.true(await admit(store.client, queued, run));
+  t.is(
+    await admit(store.client, queued, run),
+    (await store.entry(`progress_task_queue/${run.id}/run`)).modifyIndex,
+  );
   t.deepEqual(await store.documents(), {
     'event_queue/e10': queuedEvent('e10', { Seq: 1 }),
     'active/default/0': 'e1',
@@ -85,7 +88,7 @@ test('admit moves the event from the queue: slot, run and result in one', async 
     'results/e1/given': { Payload: 'p', Data: { a: 'b' } },
   });
   // The same caller again, whose answer got lost.
-  await unchanged(t, store, async () => t.false(await admit(store.client, queued, run)));
+  await unchanged(t, store, async () => t.is(await admit(store.client, queued, run), undefined));
 });
 
 test('admit: a stale view of the queue, a run or a result that stands already, a slot in use', async (t) => {
@@ -97,17 +100,20 @@ test('admit: a stale view of the queue, a run or a result that stands already, a
   const [queued] = await queueOf(store);
   if (queued === undefined) return t.fail();
   const run = newRun(queued.event, STEPS, 0, STAMP);
-  await unchanged(t, store, async () => t.false(await admit(store.client, stale, run)));
+  await unchanged(t, store, async () => t.is(await admit(store.client, stale, run), undefined));
 
   for (const key of ['active/default/0', 'progress_task_queue/e1/run', 'results/e1']) {
     await store.put(key, 'taken');
-    await unchanged(t, store, async () => t.false(await admit(store.client, queued, run), key));
+    await unchanged(t, store, async () => t.is(await admit(store.client, queued, run), undefined, key));
     await store.api.kvDelete(store.prefix + key);
   }
   // Another slot of another group is no hindrance.
   await store.put('active/default/1', 'e9');
   await store.put('active/default/00', 'e8');
-  t.true(await admit(store.client, queued, run));
+  t.is(
+    await admit(store.client, queued, run),
+    (await store.entry(`progress_task_queue/${run.id}/run`)).modifyIndex,
+  );
 });
 
 test('admit: of sixteen dispatchers with two events and one slot, one starts one event', async (t) => {
@@ -118,7 +124,8 @@ test('admit: of sixteen dispatchers with two events and one slot, one starts one
     Array.from({ length: 16 }, async (_, at) => {
       const queued = queue[at % 2];
       if (queued === undefined) return false;
-      return admit(store.clients[at % 4] ?? store.client, queued, newRun(queued.event, STEPS, 0, STAMP));
+      const run = newRun(queued.event, STEPS, 0, STAMP);
+      return (await admit(store.clients[at % 4] ?? store.client, queued, run)) !== undefined;
     }),
   );
   t.is(winners(answers), 1);
