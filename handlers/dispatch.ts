@@ -8,6 +8,7 @@ import type { Candidate, Decision, FinalStatus, Limits, Observed, Run, Stamp } f
 import { endStep } from '../src/run/sections.js';
 import { wants } from '../src/run/wants.js';
 import { candidates, passing } from '../src/store/catalog.js';
+import type { Entry } from '../src/store/client.js';
 import { assign, readClaims, settle } from '../src/store/inbox.js';
 import { dismissQueued, type Queued, readQueue, rewriteQueued } from '../src/store/queue.js';
 import {
@@ -41,6 +42,8 @@ export interface DispatchOutcome {
   readonly written: number;
   /** Nodes that this call gave an assignment. */
   readonly released: readonly string[];
+  /** Of those for this node, the inbox keys as a read would give them; not all of them when a step is wide. */
+  readonly own: readonly Entry[];
   /** Targets of the widest step that was looked at. */
   readonly widest: number;
   /** ms after which time alone will change something, if nothing else does. */
@@ -72,7 +75,10 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
   let next: number | undefined;
   let widest = 0;
   const released: string[] = [];
+  const own: Entry[] = [];
   for (let pass = 0; pass < MOST_PASSES && !context.signal.aborted; pass += 1) {
+    // Read beside it where it is wanted anyway. An older view of the queue than of the slots costs a conflict.
+    const queue = options.start === 'after-end' ? undefined : soon(readQueue(context.client));
     const seen = await snapshot(context.client);
     for (const { key, problem } of seen.broken) reports.broken(key, problem);
     let progressed = false;
@@ -84,6 +90,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
       const step = await reports.apart(key, () => bring(context, view, options.quick === true));
       written += step.written;
       released.push(...(step.released ?? []));
+      own.push(...(step.own ?? []));
       widest = Math.max(widest, step.released?.length ?? 0);
       if (step.until !== undefined) next = Math.min(next ?? step.until, step.until);
       if (step.ended !== undefined) {
@@ -98,7 +105,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
     // The slot of a run that this pass ended is free; that nobody else has taken it is for `admit` to check.
     const still = { ...seen, slots: seen.slots.filter((slot) => !over.has(slot.id)) };
     const runs = seen.runs.filter((view) => !over.has(view.run.id));
-    const start = await startEvents(context, { ...still, runs }, reports);
+    const start = await startEvents(context, { ...still, runs }, reports, queue);
     admitted.push(...start.started.map((view) => view.run.id));
     written += start.written;
     if (start.until !== undefined) next = Math.min(next ?? start.until, start.until);
@@ -114,6 +121,7 @@ export async function dispatch(context: Context, options: DispatchOptions = {}):
     written,
     widest,
     released,
+    own,
     ...(next === undefined ? {} : { next }),
     ...(denied === undefined ? {} : { denied }),
   };
@@ -163,6 +171,7 @@ interface Step {
   readonly written: number;
   readonly ended?: string;
   readonly released?: readonly string[];
+  readonly own?: readonly Entry[];
   readonly until?: number;
 }
 
@@ -288,7 +297,9 @@ async function apply(
       tell(context, decision.run, reported);
       // Targets that have just been released cannot have ended: their finishers look.
       const released = decision.releases.map((one) => one.node);
-      return { progressed: released.length === 0, written: 1, released };
+      const mine = client.keys.inbox(now.by);
+      const own = saved.assigned.filter((entry) => entry.key.startsWith(mine));
+      return { progressed: released.length === 0, written: 1, released, own };
     }
     case 'end': {
       const done = await endRun(client, view, decision, now.at, reported);
@@ -342,9 +353,24 @@ interface Started extends Step {
   readonly started?: RunView;
 }
 
+/** Begun before anybody waits for it: a failure is thrown to whoever does, and is nobody's until then. */
+function soon<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => {});
+  return work;
+}
+
 /** In each group that has a free slot, starts the first event that may start. */
-async function startEvents(context: Context, seen: Snapshot, reports: Reports): Promise<Start> {
-  const { queue, broken } = await readQueue(context.client);
+async function startEvents(
+  context: Context,
+  seen: Snapshot,
+  reports: Reports,
+  read: ReturnType<typeof readQueue> | undefined,
+): Promise<Start> {
+  let seenQueue = await (read ?? readQueue(context.client));
+  // An event seen waiting before the runs were read may be one of them, or be over, and must not cancel any.
+  if (read !== undefined && seenQueue.queue.some(({ event }) => event.CancelInProgress))
+    seenQueue = await readQueue(context.client);
+  const { queue, broken } = seenQueue;
   for (const { key, problem } of broken) reports.broken(key, problem);
   const started: RunView[] = [];
   let written = 0;

@@ -4,7 +4,14 @@ import { abandonedSessions, forgetSessions } from '../src/local/sessions.js';
 import { executeTraces } from '../src/local/traces.js';
 import { looksNow } from '../src/run/looks.js';
 import { destroySession } from '../src/store/session.js';
-import { type Incoming, keepInbox, readInbox, type Inbox, wantsExecute } from '../src/store/inbox.js';
+import {
+  type Incoming,
+  inboxOf,
+  keepInbox,
+  readInbox,
+  type Inbox,
+  wantsExecute,
+} from '../src/store/inbox.js';
 import { type Patience, patiently } from '../src/store/retry.js';
 import { executeAssignment } from './assignment.js';
 import type { Context } from './context.js';
@@ -88,9 +95,7 @@ export async function execute(context: Context, options: ExecuteOptions = {}): P
         ran.push({ id: incoming.id, no: incoming.no, status: execution.status });
         const look = await patiently(() => lookAfter(context, execution.finished), patience);
         looked = look ?? looked;
-        // What comes into the inbox after the finish saw it has a wake-up of its own, which waits for this
-        // call's lock; only what this call's own look put there is nobody else's to see.
-        if (look === undefined || !look.released.includes(node)) given = execution.inbox;
+        given = inboxAfter(context, node, execution.inbox, look);
       }
     }
   } finally {
@@ -98,6 +103,24 @@ export async function execute(context: Context, options: ExecuteOptions = {}): P
     await turn.held.release();
   }
   return { busy: false, ran, ...(looked === undefined ? {} : { looked }) };
+}
+
+/**
+ * The inbox as it stands after a finish and the look behind it, where that is known without a read. What comes into
+ * it after the finish saw it has a wake-up of its own, which waits for this call's lock; only what this call's own
+ * look put there is nobody else's to see.
+ */
+function inboxAfter(
+  { client }: Context,
+  node: string,
+  finished: Inbox | undefined,
+  look: DispatchOutcome | undefined,
+): Inbox | undefined {
+  if (finished === undefined || look === undefined) return finished;
+  const released = look.released.filter((one) => one === node).length;
+  if (released !== look.own.length) return undefined;
+  const { incoming } = inboxOf(client, node, look.own);
+  return { ...finished, incoming: [...finished.incoming, ...incoming] };
 }
 
 function nameOf(incoming: Incoming): string {

@@ -9,7 +9,7 @@ import type {
   StepReport,
   StepSpec,
 } from '../run/types.js';
-import { type Client, type Op, TXN_BYTES, TXN_OPS } from './client.js';
+import { type Client, type Entry, type Op, TXN_BYTES, TXN_OPS } from './client.js';
 import { type Broken, decodeControl, decodeOutcome, decodeRun } from './documents.js';
 import { assignmentOps, assignmentValue } from './inbox.js';
 import { parseProgress, parseSlot } from './keys.js';
@@ -160,7 +160,7 @@ export async function admit(client: Client, queued: Queued, run: Run): Promise<n
 }
 
 /** At what index a transaction wrote a key. */
-function indexOf(entries: readonly { key: string; modifyIndex: number }[], key: string): number {
+function indexOf(entries: readonly Entry[], key: string): number {
   return entries.find((entry) => entry.key === key)?.modifyIndex ?? 0;
 }
 
@@ -175,7 +175,8 @@ function givenOps(client: Client, run: Run): Op[] {
 /**
  * Writes a run's next state with the step results that go with it and, as far as they fit, the
  * assignments that follow from it: those stand in the same transaction, so they cannot be missing.
- * @returns the run's new index and how many of the releases are written; undefined: somebody else was first.
+ * @returns the run's new index, how many of the releases are written, and their inbox keys as a read would give
+ * them; undefined: somebody else was first.
  */
 export async function saveRun(
   client: Client,
@@ -183,7 +184,7 @@ export async function saveRun(
   decision: Extract<Decision, { kind: 'write' }>,
   now: number,
   reported: readonly Reported[] = reportedBy(view, decision),
-): Promise<{ index: number; released: number } | undefined> {
+): Promise<{ index: number; released: number; assigned: readonly Entry[] } | undefined> {
   const { keys } = client;
   const { run, releases } = decision;
   const ops: Op[] = [{ verb: 'cas', key: keys.run(run.id), value: JSON.stringify(run), index: view.index }];
@@ -209,7 +210,17 @@ export async function saveRun(
     result = await client.txn(ops.slice(0, bare));
   }
   if (!result.ok) return undefined;
-  return { index: indexOf(result.entries, keys.run(run.id)), released };
+  // All that a transaction writes has its one index.
+  const index = indexOf(result.entries, keys.run(run.id));
+  const written = new Set(
+    releases.slice(0, released).map((release) => keys.assignment(release.node, run.id, run.current)),
+  );
+  const assigned = ops.flatMap((op) =>
+    op.verb === 'cas' && written.has(op.key)
+      ? [{ key: op.key, value: op.value, createIndex: index, modifyIndex: index, flags: 0 }]
+      : [],
+  );
+  return { index, released, assigned };
 }
 
 /**

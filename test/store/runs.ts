@@ -1,7 +1,7 @@
 /** admit, saveRun, endRun, setControl, freeSlot and snapshot, on a real Consul. */
 import test from 'ava';
 import type { Decision, Run } from '../../src/run/types.js';
-import { assign } from '../../src/store/inbox.js';
+import { assign, inboxOf, readInbox } from '../../src/store/inbox.js';
 import { push, readQueue, rewriteQueued } from '../../src/store/queue.js';
 import {
   admit,
@@ -172,7 +172,13 @@ test('saveRun writes the run, the reports and the assignments that follow, in on
     NOW,
   );
   const entry = await store.entry('progress_task_queue/e1/run');
-  t.deepEqual(saved, { index: entry.modifyIndex, released: 2 });
+  t.is(saved?.index, entry.modifyIndex);
+  t.is(saved?.released, 2);
+  for (const node of ['n1', 'n10']) {
+    const own = saved?.assigned.filter(({ key }) => key.startsWith(store.client.keys.inbox(node))) ?? [];
+    t.is(own.length, 1);
+    t.deepEqual(inboxOf(store.client, node, own), await readInbox(store.client, node), 'as a read would');
+  }
   t.deepEqual(await store.documents(), {
     'progress_task_queue/e1/run': run,
     'inbox/n1/e1/0': assignmentOf(run),
@@ -213,7 +219,7 @@ test('saveRun: where an outcome or an assignment stands already, the run alone i
     );
     const saved = await saveRun(store.client, view, write(run, { releases }), NOW);
     const { modifyIndex } = await store.entry('progress_task_queue/e1/run');
-    t.deepEqual(saved, { index: modifyIndex, released: 0 }, key);
+    t.deepEqual(saved, { index: modifyIndex, released: 0, assigned: [] }, key);
     t.deepEqual(await store.entry(key), kept);
     t.deepEqual(
       Object.keys(await store.documents()).toSorted(),
