@@ -8,7 +8,18 @@
  * a death between two of these leaves a mark, and who carries it is found by his environment.
  * Not synced to the disk: the records must outlive the handler, not the machine (its boot id ends them).
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type Identity, isAlive, ownIdentity } from '../local/identity.js';
 import type { Logger } from '../log.js';
@@ -151,10 +162,25 @@ function read(path: string): Record | undefined {
   }
 }
 
+/**
+ * All records of a claim have one length, so that a later one is written over the former by a single call, which a
+ * kill does not divide. A rename over a file makes ext4 write it to the disk at once: a millisecond, three times a task.
+ */
+const LENGTH = 1024;
+
 function write(stateDir: string, record: Record): void {
   const path = fileOf(stateDir, record.claim);
+  const bytes = Buffer.from(JSON.stringify(record).padEnd(LENGTH));
+  if (statSync(path, { throwIfNoEntry: false })?.size === bytes.length) {
+    const file = openSync(path, 'r+');
+    try {
+      if (writeSync(file, bytes, 0, bytes.length, 0) === bytes.length) return;
+    } finally {
+      closeSync(file);
+    }
+  }
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
+  writeFileSync(temporary, bytes, { mode: 0o600 });
   renameSync(temporary, path);
 }
 
