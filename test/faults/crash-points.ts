@@ -9,7 +9,8 @@ import { execute } from '../../handlers/execute.js';
 import { push } from '../../handlers/push.js';
 import { freshName, sharedCluster } from '../support/cluster.js';
 import { LONG } from './_chance.js';
-import { type Passing, type Proxy, startProxy } from './_proxy.js';
+import { killedAt } from './_crash.js';
+import { type Proxy, startProxy } from './_proxy.js';
 import { makeWorld, registerServices, type Services, type World } from './_world.js';
 
 interface Sweep {
@@ -111,25 +112,13 @@ async function tryPoint(
   const world = await makeWorld(t, { nodes: nodes(), services });
   const id = freshName('e');
   await sweep.prepare(world, id);
-  let at = '';
-  let seen = 0;
-  const handler = { kill: () => {} };
-  const rule = (passing: Passing) => {
-    if (!LONG && !passing.writes) return 'pass';
-    seen += 1;
-    if (seen !== k) return seen > k ? 'cut' : 'pass';
-    at = `${when} ${passing.method} ${passing.url} ${passing.body.slice(0, 200)}`;
-    handler.kill();
-    return 'cut';
-  };
-  proxy.use({ [when]: rule });
   const node = world.nodes[sweep.on];
-  const running = world.start(node, sweep.args, {
-    by: proxy,
-    ...(sweep.stdin === undefined ? {} : { stdin: sweep.stdin(world, id) }),
-  });
-  handler.kill = () => running.kill('SIGKILL');
-  const ended = await running.finished;
+  const { at, ended } = await killedAt(proxy, when, k, () =>
+    world.start(node, sweep.args, {
+      by: proxy,
+      ...(sweep.stdin === undefined ? {} : { stdin: sweep.stdin(world, id) }),
+    }),
+  );
   const killed = at !== '';
   if (!killed) t.is(ended.code, 0, ended.stderr);
   // The same event reaches every node; push on another one is what a killed push's event lives by.
