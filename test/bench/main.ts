@@ -25,8 +25,17 @@ console.log(
 const scale = await measureScale(sizes, quick ? 1000 : 10_000, quick ? 100 : 1000);
 for (const point of scale) {
   console.log(
-    `  ${String(point.nodes).padStart(5)} nodes: ${point.msPerStep.toFixed(0)} ms a step, ${point.requestsPerTarget.toFixed(2)} requests and ${(point.bytesPerTarget / 1024).toFixed(1)} KiB a target`,
+    `  ${String(point.nodes).padStart(5)} nodes: ${point.msPerStep.toFixed(0)} ms a step, ${point.requestsPerTarget.toFixed(2)} requests and ${(point.bytesPerTarget / 1024).toFixed(1)} KiB a target; 6 N + 4 are ${(6 + 4 / point.nodes).toFixed(2)}, and every 31 targets need a transaction more to be assigned`,
   );
+}
+const widest = scale.at(-1);
+if (widest !== undefined) {
+  const { nodes, msPerStep, requestsPerTarget } = widest;
+  console.log(
+    `\nWhere it goes, for each of ${nodes} targets (${(msPerStep / nodes).toFixed(1)} ms, the handlers of all nodes and Consul share these cores; ${(msPerStep / nodes / requestsPerTarget).toFixed(2)} ms a request):`,
+  );
+  for (const [kind, count] of Object.entries(widest.kinds).toSorted(([, a], [, b]) => b - a))
+    console.log(`  ${(count / nodes).toFixed(3).padStart(7)}  ${kind}`);
 }
 
 const folder = join(root, 'build', 'bench');
