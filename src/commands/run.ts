@@ -33,6 +33,7 @@ export async function run(invocation: Invocation): Promise<ExitCode> {
       names.length === 0 ? {} : { details: [`defined are: ${names.join(', ')}`] },
     );
   }
+  refuseReboot(schedules, steps, event);
   const id = randomUUID();
   const failedAt = await runSection(invocation, schedules, steps, 'main', event, id, data);
   let status = failedAt;
@@ -47,6 +48,23 @@ export async function run(invocation: Invocation): Promise<ExitCode> {
   if (status === undefined) return EXIT.done;
   if (status.status === 'interrupted') return EXIT.interrupted;
   return status.status === 'timeout' ? EXIT.timeout : EXIT.failed;
+}
+
+/** A task that reboots goes on with the node's next execute, which knows nothing of what was run here. */
+function refuseReboot(
+  schedules: Awaited<ReturnType<ReturnType<Invocation['context']>['schedules']>>['schedules'],
+  steps: readonly StepSpec[],
+  event: string,
+): void {
+  for (const { pattern, task } of steps) {
+    const schedule = schedules.find((one) => one.pattern === pattern);
+    const reboot = schedule?.tasks[task]?.operations.find(({ kind }) => kind === 'reboot');
+    if (reboot === undefined) continue;
+    throw new InputError(
+      `task ${task} reboots the machine (${reboot.place.file}:${reboot.place.line}), and nothing would go on with event ${shown(event)} after it`,
+      { details: [`metronome fire ${event} puts it into the queue, where it goes on after the boot`] },
+    );
+  }
 }
 
 /** The first outcome that is a failure, or undefined. */

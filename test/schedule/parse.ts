@@ -378,8 +378,8 @@ const KEYS: readonly (readonly [what: string, text: string, expected: readonly s
     'names',
     'events:\n  a/b:\n    task: t\n  "..":\n    task: t\n  "":\n    task: t\ntasks:\n  t: {operations: [echo: x]}\n',
     [
-      '2:3 the name of an event has a "/", which would make two keys of one: found "a/b"',
-      '4:3 the name of an event is a folder of its own meaning: found ".."',
+      '2:3 the name of an event has a slash: found "a/b"',
+      '4:3 the name of an event is "..": found ".."',
       '6:3 the name of an event is empty: found ""',
     ],
   ],
@@ -387,7 +387,7 @@ const KEYS: readonly (readonly [what: string, text: string, expected: readonly s
     'names of services and tags',
     step(`service: a/b\ntag: "x\\n"`),
     [
-      '5:18 service: the name of a service has a "/", which would make two keys of one: found "a/b"',
+      '5:18 service: the name of a service has a slash: found "a/b"',
       '6:14 tag: the name of a tag has a control character: found "x\\n"',
     ],
   ],
