@@ -1,26 +1,13 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, UnreachableError } from '../src/errors.js';
+import { messageOf } from '../src/errors.js';
 import { duration } from '../src/run/time.js';
 import type { Run } from '../src/run/types.js';
 import type { Schedule, TaskDefinition } from '../src/schedule/types.js';
-import {
-  type Claim,
-  claim,
-  claimAgain,
-  discard,
-  type Ending,
-  type Finish,
-  finish,
-  type Inbox,
-  type Incoming,
-} from '../src/store/inbox.js';
+import { discard, type Ending, type Finish, type Inbox, type Incoming } from '../src/store/inbox.js';
 import { configValuesOf, substitute, variablesOf } from '../src/schedule/variables.js';
 import { forgetPendingReboot } from '../src/operations/reboot-record.js';
-import { decodeOutcome } from '../src/store/documents.js';
-import { writeLog } from '../src/store/results.js';
-import { type Patience, patiently } from '../src/store/retry.js';
+import { patiently } from '../src/store/retry.js';
 import { readRun } from '../src/store/runs.js';
 import { SESSION_TTL } from '../src/store/session.js';
 import type { StopReason, TaskConsul, TaskContext, TaskLog, TaskOutcome } from '../src/operations/types.js';
@@ -28,8 +15,11 @@ import type { Finished } from './look.js';
 import { agentServicesSettled } from './services.js';
 import type { Context } from './context.js';
 import { type Lease, openLease } from './lease.js';
-import { claimAfterReboot, logBefore, pendingRebootOf, placeOf, publishLog, tellOfReboot } from './reboot.js';
+import { logBefore, pendingRebootOf, placeOf, publishLog, tellOfReboot } from './reboot.js';
 import { taskConsul } from './task-consul.js';
+import { CLAIM, retakeClaim, takeClaim, type Taken } from './claim.js';
+import { listenForStop, publish } from './beside-task.js';
+import { deliver, endingOf } from './result.js';
 
 export type Execution =
   /** The task ran here and its result is handed in. */
@@ -46,21 +36,10 @@ export type Execution =
   /** The machine is going down; the task goes on when it is back. */
   | { readonly kind: 'rebooting' };
 
-/** Tasks shorter than this are not worth a hanging request that listens for a cancel (ms). */
-const LISTEN_AFTER = 1000;
-/** A log up to this size travels in the finish transaction (bytes); a larger one goes before it, on its own. */
-const SMALL_LOG = 64 * 1024;
-/** How long a result is offered to a Consul that does not answer (ms). */
-const DELIVER_FOR = 600_000;
-const PUBLISH_EVERY = 2000;
 /** How often dispatch is called while a task runs (ms). */
 const LOOK_EVERY = 5000;
-/** Nothing is lost yet when a claim cannot be made; the timer comes again. */
-const CLAIM: Patience = { retries: 6, first: 100, most: 2000 };
 /** ms; two of the three renewals within one TTL may fail. */
 const TWO_RENEWALS = 8000;
-/** How long a result is still offered after metronome was told to stop (ms). */
-const DELIVER_WHEN_STOPPED = 10_000;
 
 /**
  * Executes one assignment: the claim, the task's operations, the finish, the log beside it.
@@ -104,100 +83,6 @@ export async function executeAssignment(
   const finished = { id, no, status, took, of, lastCounts, ...seen };
   return { kind: 'ran', status, finished, ...(inbox === undefined ? {} : { inbox }) };
 }
-
-// The claim -----------------------------------------------------------------------------------------
-
-/** `runIndex` is that of the run as the claim found it; 0 where only a later call told that the claim was made. */
-type Taken = { claim: Claim; run?: Run; runIndex: number } | 'gone' | 'later';
-
-/** The claim, and the run if it had to be read. */
-async function takeClaim(context: Context, node: string, incoming: Incoming, lease: Lease): Promise<Taken> {
-  // An answer that never came is not a failure: the next try reads whether it was we.
-  const tried = { once: false };
-  return patiently(() => tryClaim(context, node, incoming, lease, tried), {
-    ...CLAIM,
-    signal: context.signal,
-  });
-}
-
-async function tryClaim(
-  context: Context,
-  node: string,
-  incoming: Incoming,
-  lease: Lease,
-  tried: { once: boolean },
-): Promise<Taken> {
-  const { client } = context;
-  const { id, no, assignment } = incoming;
-  let inboxIndex = incoming.index;
-  let runIndex = assignment.runIndex ?? incoming.createIndex;
-  let outcomeIndex: number | undefined;
-  let run: Run | undefined;
-  const resumes = pendingRebootOf(context, incoming) !== undefined;
-  let blind = assignment.attempt === 1 && !assignment.hasData && !tried.once && !resumes;
-  for (let attempt = 0; attempt < 20; attempt += 1) {
-    if (!blind) {
-      // Read what the claim checks: a conflict said that something of it had changed.
-      const read = await readRun(client, id);
-      if (read === undefined || read.run.current !== no || !read.run.step.targets.includes(node))
-        return 'gone';
-      if (read.run.step.phase !== 'running') return 'later';
-      const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
-      const decoded = outcome && decodeOutcome(outcome);
-      if (
-        tried.once &&
-        decoded?.ok &&
-        decoded.value.status === 'inprogress' &&
-        decoded.value.session === lease.session &&
-        decoded.value.attempt === assignment.attempt
-      ) {
-        // The answer to our own claim never came; it was we.
-        return { claim: claimOf(context, node, incoming, lease.session), run: read.run, runIndex: 0 };
-      }
-      // This node's own attempt, at work when its machine went down: the record on its disk proves it.
-      const back =
-        resumes &&
-        decoded?.ok === true &&
-        decoded.value.status === 'inprogress' &&
-        decoded.value.attempt === assignment.attempt;
-      if (!back && assignment.attempt === 1 && outcome !== undefined) return 'later';
-      if (
-        !back &&
-        assignment.attempt > 1 &&
-        (!decoded?.ok || decoded.value.status !== 'lost' || decoded.value.attempt !== assignment.attempt - 1)
-      )
-        return 'later';
-      const inbox = await client.get(client.keys.assignment(node, id, no), { consistent: true });
-      if (inbox === undefined) return 'gone';
-      if (inbox.session !== undefined) return 'later';
-      run = read.run;
-      runIndex = read.index;
-      inboxIndex = inbox.modifyIndex;
-      outcomeIndex = outcome?.modifyIndex;
-    }
-    const fresh = claimOf(context, node, incoming, lease.session);
-    const claimed = resumes ? await claimAfterReboot(context, fresh, incoming) : fresh;
-    tried.once = true;
-    if (
-      await claim(client, claimed, {
-        runIndex,
-        inboxIndex,
-        ...(outcomeIndex === undefined ? {} : { outcomeIndex }),
-      })
-    ) {
-      return { claim: claimed, runIndex, ...(run === undefined ? {} : { run }) };
-    }
-    blind = false;
-  }
-  return 'later';
-}
-
-function claimOf(context: Context, node: string, incoming: Incoming, session: string): Claim {
-  const { id, no, assignment, value } = incoming;
-  return { node, id, no, attempt: assignment.attempt, session, value, startedAt: context.now() };
-}
-
-// The task ------------------------------------------------------------------------------------------
 
 async function perform(
   context: Context,
@@ -413,166 +298,4 @@ function variablesLeaveOut(
       return `when: variable ${name} is ${value ?? 'not set'}`;
   }
   return undefined;
-}
-
-// While it runs ---------------------------------------------------------------------------------------
-
-/** Hangs on the run's key and stops the task when the step is being stopped, or its run has ended without it. */
-async function listenForStop(
-  context: Context,
-  claimed: Claim,
-  since: number,
-  stopTask: (status: StopReason['status'], reason: string) => void,
-  over: AbortSignal,
-): Promise<void> {
-  const { client } = context;
-  const { decodeRun } = await import('../src/store/documents.js');
-  // From the run as the claim found it: in a wide step the document is long, and every executor listens.
-  let index = since;
-  try {
-    await sleep(LISTEN_AFTER, undefined, { signal: over });
-  } catch {
-    return;
-  }
-  while (!over.aborted) {
-    try {
-      const seen = await client.watchKey(client.keys.run(claimed.id), { index, wait: 300_000, signal: over });
-      // An index that went back means that Consul was restored: begin anew (Consul, "blocking queries").
-      index = seen.index < index ? 0 : seen.index;
-      if (seen.value === undefined) {
-        stopTask('cancelled', 'its run has ended');
-        return;
-      }
-      const decoded = decodeRun(seen.value, claimed.id);
-      if (!decoded.ok) continue;
-      const run = decoded.value;
-      if (run.current !== claimed.no) stopTask('cancelled', 'its step has ended');
-      else if (run.step.phase === 'stopping') {
-        const why = run.step.stop;
-        stopTask(why?.status === 'timeout' ? 'timeout' : 'cancelled', why?.reason ?? 'cancelled');
-      }
-    } catch (error) {
-      if (over.aborted) return;
-      context.log.debug(`listening for a cancel: ${messageOf(error)}`);
-      await sleep(1000, undefined, { signal: over }).catch(() => {});
-    }
-  }
-}
-
-/** Writes the log as it grows, at a bounded rate: every two seconds, less often when it is long. */
-async function publish(
-  context: Context,
-  claim: () => Claim,
-  taskLog: TaskLog,
-  over: AbortSignal,
-): Promise<void> {
-  let published = 0;
-  while (!over.aborted) {
-    const pause = PUBLISH_EVERY * (1 + Math.min(9, taskLog.size / (50 * 1024)));
-    try {
-      await sleep(pause, undefined, { signal: over });
-    } catch {
-      return;
-    }
-    if (taskLog.size === published) continue;
-    const { id, no, node, session } = claim();
-    try {
-      const size = taskLog.size;
-      if (await writeLog(context.client, id, no, node, taskLog.text(), session)) published = size;
-    } catch (error) {
-      context.log.debug(`the log is not published yet: ${messageOf(error)}`);
-    }
-  }
-}
-
-/** The claim for a new session: ours, given away, or Consul has not decided (try again later). */
-async function retakeClaim(context: Context, again: Claim): Promise<'mine' | 'taken'> {
-  const { client } = context;
-  const { id, no, node, attempt } = again;
-  for (let tries = 0; tries < 20; tries += 1) {
-    const inbox = await client.get(client.keys.assignment(node, id, no), { consistent: true });
-    const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
-    const decoded = outcome && decodeOutcome(outcome);
-    if (inbox === undefined || outcome === undefined || !decoded?.ok) return 'taken';
-    if (decoded.value.status !== 'inprogress' || decoded.value.attempt !== attempt) return 'taken';
-    if (inbox.session === again.session) return 'mine';
-    // The old session may be on its way out still.
-    if (
-      inbox.session === undefined &&
-      (await claimAgain(client, again, { inboxIndex: inbox.modifyIndex, outcomeIndex: outcome.modifyIndex }))
-    )
-      return 'mine';
-    await sleep(250);
-  }
-  return 'taken';
-}
-
-// The result ------------------------------------------------------------------------------------------
-
-function endingOf(context: Context, outcome: TaskOutcome, taskLog: TaskLog): Ending {
-  const text = taskLog.text();
-  const status = outcome.status === 'lost' || outcome.status === 'interrupted' ? 'error' : outcome.status;
-  return {
-    status,
-    finishedAt: context.now(),
-    ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
-    ...(outcome.exitCode === undefined ? {} : { exitCode: outcome.exitCode }),
-    retried: outcome.retried,
-    log: text,
-  };
-}
-
-/**
- * Hands the result in, for as long as it takes Consul to come back. An answer that never came is not a
- * failure: after a conflict the outcome tells whether it was we. Undefined: the claim is
- * somebody else's.
- */
-async function deliver(
-  context: Context,
-  claim: () => Claim,
-  taken: () => boolean,
-  ending: Ending,
-  of: number,
-  lease: Lease,
-): Promise<Finish | undefined> {
-  const { client } = context;
-  const since = context.monotonic();
-  let pause = 100;
-  for (;;) {
-    const { id, no, node, session, attempt } = claim();
-    try {
-      if (taken()) return undefined;
-      const { log: text = '', ...bare } = ending;
-      const small = Buffer.byteLength(text) <= SMALL_LOG;
-      if (!small) await writeLog(client, id, no, node, text, session);
-      const finished = await finish(client, claim(), small ? ending : bare, of);
-      if (finished !== undefined) return finished;
-      const outcome = await client.get(client.keys.outcome(id, no, node), { consistent: true });
-      const decoded = outcome && decodeOutcome(outcome);
-      if (
-        decoded?.ok &&
-        decoded.value.attempt === attempt &&
-        decoded.value.session === session &&
-        decoded.value.status === ending.status
-      )
-        // What that call brought is not known: he looks.
-        return {};
-      if (
-        outcome === undefined ||
-        !decoded?.ok ||
-        decoded.value.status !== 'inprogress' ||
-        decoded.value.attempt !== attempt
-      )
-        return undefined;
-      // The session is gone: take the claim again with a new one.
-      await lease.renewNow();
-    } catch (error) {
-      if (!(error instanceof UnreachableError)) throw error;
-      const patience = context.signal.aborted ? DELIVER_WHEN_STOPPED : DELIVER_FOR;
-      if (context.monotonic() - since > patience) throw error;
-      context.log.warn(`the result of ${id}/${no} waits for Consul: ${error.message}`);
-    }
-    await sleep(pause);
-    pause = Math.min(pause * 2, 2000);
-  }
 }
