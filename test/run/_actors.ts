@@ -5,7 +5,7 @@ import type { Control, Observed, Outcome, Release, Run, SeenOutcome } from '../.
 import { wants } from '../../src/run/wants.js';
 import type { Host } from './_cases.js';
 import type { Entry, Op } from './_consul.js';
-import { LIMITS, type Pause, type Plan, type Task, TTL, type World } from './_world.js';
+import { LIMITS, type Pause, type PendingReboot, type Plan, type Task, TTL, type World } from './_world.js';
 
 type Work<T = void> = Generator<Pause, T>;
 
@@ -272,7 +272,9 @@ function* claim(world: World, host: Host, id: string, no: number, seen: Entry): 
   let runIndex = seen.created;
   let inboxIndex = seen.modified;
   let outcomeIndex: number | undefined;
-  for (let round = attempt === 1 ? 0 : 1; round < 8; round += 1) {
+  const record = world.disks.get(key);
+  const pending = record?.attempt === attempt ? record : undefined;
+  for (let round = attempt === 1 && pending === undefined ? 0 : 1; round < 8; round += 1) {
     if (round > 0) {
       const run = world.run(id);
       yield;
@@ -289,8 +291,11 @@ function* claim(world: World, host: Host, id: string, no: number, seen: Entry): 
       const outcome = world.consul.get(outcomeKey(id, no, host.name));
       yield;
       const known = outcome?.value as Outcome | undefined;
-      if (attempt === 1 && known !== undefined) return undefined;
-      if (attempt > 1 && (known?.status !== 'lost' || known.attempt !== attempt - 1)) return undefined;
+      const back =
+        pending !== undefined && known?.status === 'inprogress' && known.attempt === pending.attempt;
+      if (!back && attempt === 1 && known !== undefined) return undefined;
+      if (!back && attempt > 1 && (known?.status !== 'lost' || known.attempt !== attempt - 1))
+        return undefined;
       const inbox = world.consul.get(key);
       yield;
       if (inbox === undefined || inbox.session !== undefined) return undefined;
@@ -309,9 +314,19 @@ function* claim(world: World, host: Host, id: string, no: number, seen: Entry): 
         ? { verb: 'check-not-exists', key: outcome }
         : { verb: 'check-index', key: outcome, index: outcomeIndex },
       { verb: 'lock', key, value: seen.value, session },
-      { verb: 'set', key: outcome, value: { attempt, session, status: 'inprogress' } satisfies Outcome },
+      {
+        verb: 'set',
+        key: outcome,
+        value: {
+          attempt,
+          session,
+          status: 'inprogress',
+          // The machine has not gone down yet.
+          ...(pending?.boot === host.boot ? { reboot: pending.timeout } : {}),
+        } satisfies Outcome,
+      },
     ]);
-    if (answer.ok) return begin(world, host, id, no, attempt, session, seen.value);
+    if (answer.ok) return begin(world, host, id, no, attempt, session, seen.value, pending);
     yield;
   }
   return undefined;
@@ -325,6 +340,7 @@ function begin(
   attempt: number,
   session: string,
   value: unknown,
+  pending: PendingReboot | undefined,
 ): Task {
   const { random } = world;
   const spec = world.plans.find((plan) => plan.id === id)?.steps[no] as Run['steps'][number];
@@ -343,17 +359,71 @@ function begin(
     taken: false,
     silence: Math.max(spec.lostGrace - ending, spec.lostGrace / 2),
     kill,
+    resumed: pending !== undefined,
+    ...random.maybe(pending === undefined ? 0.2 : 0, 'reboot', () => random.pick([30_000, 300_000])),
   };
   world.tasks.set(host.name, task);
-  world.watch.started(task);
-  world.count(attempt > 1 ? 'started again' : 'started');
+  if (pending === undefined) {
+    world.watch.started(task);
+    world.count(attempt > 1 ? 'started again' : 'started');
+  } else if (pending.boot === host.boot) {
+    // The handler died and not the machine: it waits for the machine to go down, and then has failed.
+    task.ends = pending.askedAt + pending.timeout;
+    task.status = 'error';
+  } else {
+    // Before it goes on: whoever takes it up again must not.
+    if (world.mistake !== 'the record of a reboot is kept') world.disks.delete(inboxKey(host.name, id, no));
+    world.watch.resumed(task);
+    world.count('went on after a reboot');
+  }
   return task;
+}
+
+/** What the operation does: the record on the disk, the mark, and the machine goes down. */
+function* reboot(world: World, host: Host, task: Task, timeout: number): Work {
+  const { id, no, attempt } = task;
+  const key = inboxKey(host.name, id, no);
+  world.disks.set(key, { attempt, boot: host.boot, timeout, askedAt: world.time });
+  for (let tries = 0; ; tries += 1) {
+    const { session } = task;
+    const value: Outcome = {
+      attempt,
+      session,
+      status: 'inprogress',
+      ...(world.mistake === 'a reboot is as any absence' ? {} : { reboot: timeout }),
+    };
+    const answer = world.txn(`${host.name} marks its reboot in ${id}/${no}`, [
+      { verb: 'check-session', key, session },
+      { verb: 'set', key: outcomeKey(id, no, host.name), value },
+    ]);
+    if (answer.ok) break;
+    yield;
+    if (tries > 0 || task.taken) {
+      world.disks.delete(key);
+      world.stop(task, 'error', world.time);
+      return;
+    }
+    yield* relock(world, host);
+  }
+  world.watch.rebooting(task, timeout);
+  yield;
+  // The command may be ended with its task, as any other.
+  const falls = world.time + world.random.pick([0, 1000, 10_000]);
+  yield () => world.time >= falls || task.stopped;
+  if (task.stopped) world.disks.delete(key);
+  else {
+    world.count('rebooted');
+    world.shutDown(host);
+    // It is back, or it is not, by what else befalls it; no process of its former life goes on.
+    yield () => false;
+  }
 }
 
 /** True: the result is handed in. */
 function* perform(world: World, host: Host, task: Task): Work<boolean> {
   const { id, no, attempt } = task;
   yield () => world.time >= task.ends;
+  if (task.reboot !== undefined && !task.stopped) yield* reboot(world, host, task, task.reboot);
   yield;
   const key = inboxKey(host.name, id, no);
   const outcome = outcomeKey(id, no, host.name);
@@ -376,6 +446,7 @@ function* perform(world: World, host: Host, task: Task): Work<boolean> {
     yield* relock(world, host);
   }
   world.tasks.delete(host.name);
+  world.disks.delete(key);
   world.count(delivered ? 'finished' : 'given away');
   yield;
   return delivered;

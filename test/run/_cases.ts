@@ -23,6 +23,8 @@ export interface Host {
   listed: boolean;
   /** The checks of its services pass. */
   passing: boolean;
+  /** Its boot id. */
+  boot: number;
 }
 
 export function randomHosts(random: Random): Host[] {
@@ -37,6 +39,7 @@ export function randomHosts(random: Random): Host[] {
     alive: true,
     listed: at === 0 || random.chance(0.9),
     passing: random.chance(0.8),
+    boot: 1,
   }));
 }
 

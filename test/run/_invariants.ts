@@ -7,6 +7,10 @@ export interface Watch {
   check(): void;
   /** A task begins on a node: its claim has just passed. */
   started(task: Task): void;
+  /** The outcome says that its machine may be away for so long (ms). */
+  rebooting(task: Task, timeout: number): void;
+  /** It goes on after the reboot. */
+  resumed(task: Task): void;
 }
 
 export class Violation extends Error {
@@ -21,6 +25,8 @@ interface Remembered {
 export function watch(world: World): Watch {
   const remembered = new Map<string, Remembered>();
   const starts = new Map<string, number>();
+  /** Attempts that were told to reboot: how often each went on, and until when nobody may call it lost. */
+  const reboots = new Map<string, { boot: number; resumed: number; until: number }>();
   const pushed = new Set<string>();
   let checked = 0;
   const fail = (text: string): never => {
@@ -190,6 +196,12 @@ export function watch(world: World): Watch {
   function checkOutcome(run: Run, node: string, old: Outcome, outcome: Outcome | undefined): void {
     const what = `${run.id}/${run.current}/${node}`;
     if (outcome === undefined) return fail(`${what} lost its outcome ${old.status}`);
+    // A step that is being stopped does not wait for it.
+    if (old.status === 'inprogress' && outcome.status === 'lost' && run.step.phase === 'running') {
+      const away = reboots.get(`${run.id}/${run.current}/${node}/${old.attempt}`);
+      if (away !== undefined && away.resumed === 0 && world.time < away.until)
+        fail(`${what} is called lost while its machine may be away`);
+    }
     if (outcome.status === old.status || old.status === 'inprogress') return;
     if (old.status === 'lost' && outcome.attempt === old.attempt + 1) return;
     if (old.status === 'success' && outcome.reason?.startsWith('unhealthy')) return;
@@ -222,6 +234,25 @@ export function watch(world: World): Watch {
     if (spec.runOnce && targets.length > 1) fail(`${what} runs once, on ${targets.join()}`);
   }
 
+  const attemptOf = ({ id, no, host, attempt }: Task) => `${id}/${no}/${host.name}/${attempt}`;
+
+  function rebooting(task: Task, timeout: number): void {
+    reboots.set(attemptOf(task), { boot: task.host.boot, resumed: 0, until: world.time + timeout });
+  }
+
+  function resumed(task: Task): void {
+    const what = attemptOf(task);
+    const reboot = reboots.get(what);
+    // A machine may go down before the mark is made: the record alone is enough to go on.
+    if (reboot !== undefined && reboot.boot === task.host.boot) fail(`${what} goes on before its reboot`);
+    const times = (reboot?.resumed ?? 0) + 1;
+    reboots.set(what, { boot: reboot?.boot ?? 0, until: 0, resumed: times });
+    if (times > 1) fail(`${what} goes on for the ${times}. time`);
+    const run = world.run(task.id)?.value;
+    if (run?.current !== task.no) fail(`${what} goes on while it is not current`);
+    if (run?.step.phase !== 'running') fail(`${what} goes on while the step is ${run?.step.phase}`);
+  }
+
   /** The most targets that a batch can have, however many nodes there are. */
   function limitOf(run: Run, batch: number): number {
     const spec = run.steps[run.current] as StepSpec;
@@ -234,7 +265,7 @@ export function watch(world: World): Watch {
     return Math.max(1, Math.floor((size.percent * world.hosts.length) / 100));
   }
 
-  return { check, started };
+  return { check, started, rebooting, resumed };
 }
 
 function starting(list: readonly unknown[], with_: readonly unknown[]): boolean {

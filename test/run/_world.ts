@@ -15,7 +15,9 @@ export type Mistake =
   | 'write without cas'
   | 'admit without the slot'
   | 'clock before the look'
-  | 'deaf to its lost session';
+  | 'deaf to its lost session'
+  | 'a reboot is as any absence'
+  | 'the record of a reboot is kept';
 
 /** A process between two of its requests. */
 export interface Actor {
@@ -43,6 +45,18 @@ export interface Task {
   taken: boolean;
   readonly silence: number;
   readonly kill: number;
+  /** It reboots its machine in the middle, and asks for so long (ms). */
+  readonly reboot?: number;
+  /** It goes on after the reboot of this machine. */
+  readonly resumed: boolean;
+}
+
+/** What a machine's own disk says about a task that waits for its reboot. */
+export interface PendingReboot {
+  readonly attempt: number;
+  readonly boot: number;
+  readonly timeout: number;
+  readonly askedAt: number;
 }
 
 export interface Lease {
@@ -73,6 +87,8 @@ export class World {
   actors: Actor[] = [];
   readonly tasks = new Map<string, Task>();
   readonly leases = new Map<string, Lease>();
+  /** By node and target; survives the machine. */
+  readonly disks = new Map<string, PendingReboot>();
   readonly orphans: Lease[] = [];
   /** Operations that fit into one transaction: small, so that releases are cut in two. */
   readonly txnOps: number;
@@ -213,6 +229,14 @@ export class World {
     lease.orphan = true;
     if (this.random.chance(0.3)) this.expire(lease, host.name);
     else this.orphans.push(lease);
+  }
+
+  /** The machine goes down with everything on it, whoever asked for it, and has another boot id when it is back. */
+  shutDown(host: Host): void {
+    this.kill(host);
+    host.up = false;
+    host.boot += 1;
+    host.alive = this.random.chance(0.3);
   }
 
   host(name: string): Host {

@@ -69,9 +69,7 @@ function befall(world: World, host: Host): void {
       world.kill(host);
       break;
     case 'down':
-      world.kill(host);
-      host.up = false;
-      host.alive = random.chance(0.3);
+      world.shutDown(host);
       break;
     case 'up':
       host.up = true;
@@ -116,12 +114,16 @@ function calm(world: World): void {
   for (const host of world.hosts) {
     if (host === first || random.chance(0.85)) Object.assign(host, { up: true, linked: true, alive: true });
   }
+  const working = world.hosts.filter((host) => host.up);
   const limit = world.time + bound(world);
   for (let round = 0; ; round += 1) {
     settle(world);
     if (world.plans.every(({ id }) => !world.run(id) && !world.consul.get(`event_queue/${id}`))) break;
     if (world.time > limit) throw new Violation(`a run does not end: ${JSON.stringify(pending(world))}`);
     world.elapse(random.pick([1000, 10_000, 30_000, 60_000]));
+    // One that a task reboots comes back, sooner or later.
+    for (const host of working)
+      if (!host.up && random.chance(0.5)) Object.assign(host, { up: true, alive: true });
     for (const { id } of world.plans) release(world, id);
     startDispatch(world, round % 3 === 0 ? first : random.pick(world.hosts), random.chance(0.3));
     for (const host of world.hosts) {
@@ -208,6 +210,8 @@ const MISTAKES: readonly Mistake[] = [
   'write without cas',
   'admit without the slot',
   'deaf to its lost session',
+  'a reboot is as any absence',
+  'the record of a reboot is kept',
   // Takes some thousand clusters to be seen.
   ...(CASES > 5000 ? (['clock before the look'] as const) : []),
 ];
