@@ -213,6 +213,9 @@ function* admit(world: World, host: Host, queue: readonly Entry[], slots: readon
       current: 0,
       step: freshStep(now),
       ended: [],
+      ...(plan.rerun === undefined || world.mistake === 'forgets what it repeats'
+        ? {}
+        : { rerun: plan.rerun }),
     };
     const run = { ...rough, current: firstStep(rough) };
     world.txn(`${host.name} admits ${plan.id}`, [

@@ -1,5 +1,5 @@
 /** Random schedules and clusters for the model. */
-import type { StepSpec } from '../../src/run/types.js';
+import type { Rerun, StepSpec } from '../../src/run/types.js';
 import type { BatchSize } from '../../src/schedule/types.js';
 import type { Random } from './_random.js';
 
@@ -53,6 +53,16 @@ export function randomSteps(random: Random): StepSpec[] {
   add('rescue', random.chance(0.4) ? random.whole(1, 2) : 0);
   add('always', random.chance(0.4) ? random.whole(1, 2) : 0);
   return steps;
+}
+
+export function randomRerun(random: Random, steps: readonly StepSpec[], hosts: readonly Host[]): Rerun {
+  const main = steps.filter((step) => step.section === 'main');
+  const done = main.map(({ no }) => [no, hosts.map(({ name }) => name).filter(() => random.chance(0.4))]);
+  return {
+    Of: 'before',
+    From: random.whole(0, main.length - 1),
+    Done: Object.fromEntries(done) as Rerun['Done'],
+  };
 }
 
 const SERIALS: readonly (readonly BatchSize[])[] = [

@@ -231,6 +231,9 @@ export function watch(world: World): Watch {
     const allowed = spec.onLost === 'retry' ? 3 : spec.onLost === 'hold' ? approved : 1;
     if (count > allowed || count !== task.attempt)
       fail(`${what} starts for the ${count}. time, attempt ${task.attempt}, allowed ${allowed}`);
+    const { rerun } = world.plans.find((plan) => plan.id === id) ?? {};
+    if (rerun?.Done[String(no)]?.includes(host.name)) fail(`${what} succeeded in the run that it repeats`);
+    if (rerun !== undefined && no < rerun.From) fail(`${what} is before the step from which it repeats`);
     if (spec.runOnce && targets.length > 1) fail(`${what} runs once, on ${targets.join()}`);
   }
 

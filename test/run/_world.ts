@@ -1,6 +1,6 @@
 /** A simulated cluster: hosts, the true time, who works at what; moved on by `_actors.ts`, watched by `_invariants.ts`. */
-import type { Candidate, Control, Outcome, Run, Stamp, StepSpec } from '../../src/run/types.js';
-import { type Host, randomHosts, randomSteps } from './_cases.js';
+import type { Candidate, Control, Outcome, Rerun, Run, Stamp, StepSpec } from '../../src/run/types.js';
+import { type Host, randomHosts, randomRerun, randomSteps } from './_cases.js';
 import { type Answer, Consul, type Entry, type Op } from './_consul.js';
 import { watch, type Watch } from './_invariants.js';
 import { Random } from './_random.js';
@@ -17,7 +17,8 @@ export type Mistake =
   | 'clock before the look'
   | 'deaf to its lost session'
   | 'a reboot is as any absence'
-  | 'the record of a reboot is kept';
+  | 'the record of a reboot is kept'
+  | 'forgets what it repeats';
 
 /** A process between two of its requests. */
 export interface Actor {
@@ -75,6 +76,8 @@ export interface Plan {
   readonly group: string;
   readonly limit: number;
   readonly steps: readonly StepSpec[];
+  /** It repeats a run of long ago: from a step on, and not on the nodes that succeeded then. */
+  readonly rerun?: Rerun;
 }
 
 export class World {
@@ -106,11 +109,13 @@ export class World {
     this.txnOps = random.pick([5, 64]);
     this.plans = Array.from({ length: random.whole(1, 3) }, (_, at) => {
       const wide = random.chance(0.3);
+      const steps = randomSteps(random);
       return {
         id: `e${at}`,
         group: wide ? 'wide' : 'default',
         limit: wide ? 2 : 1,
-        steps: randomSteps(random),
+        steps,
+        ...random.maybe(steps.length > 0 ? 0.2 : 0, 'rerun', () => randomRerun(random, steps, this.hosts)),
       };
     });
     this.watch = watch(this);

@@ -212,6 +212,7 @@ const MISTAKES: readonly Mistake[] = [
   'deaf to its lost session',
   'a reboot is as any absence',
   'the record of a reboot is kept',
+  'forgets what it repeats',
   // Takes some thousand clusters to be seen.
   ...(CASES > 5000 ? (['clock before the look'] as const) : []),
 ];
