@@ -6,6 +6,7 @@ import { consulVersion } from '../support/agent.js';
 import { root } from '../support/project.js';
 import { type Figure, measureFigures, measureWatches } from './figures.js';
 import type { Sample } from './measure.js';
+import { measureMicro } from './micro.js';
 import { plot } from './plot.js';
 import { measureScale } from './scale.js';
 
@@ -38,6 +39,10 @@ if (widest !== undefined) {
     console.log(`  ${(count / nodes).toFixed(3).padStart(7)}  ${kind}`);
 }
 
+console.log('\nAlone, in this process:');
+const micro = await measureMicro();
+for (const { what, measured } of micro) console.log(`  ${what}: ${show(measured)} ms`);
+
 const folder = join(root, 'build', 'bench');
 mkdirSync(folder, { recursive: true });
 const machine = {
@@ -48,7 +53,7 @@ const machine = {
 };
 writeFileSync(
   join(folder, 'bench.json'),
-  `${JSON.stringify({ at: new Date().toISOString(), machine, floor, figures, scale }, null, 2)}\n`,
+  `${JSON.stringify({ at: new Date().toISOString(), machine, floor, figures, scale, micro }, null, 2)}\n`,
 );
 writeFileSync(join(folder, 'scale.svg'), plot(scale));
 console.log(
