@@ -2,6 +2,7 @@
 import test from 'ava';
 import { freshName, until } from '../support/cluster.js';
 import { fleet } from '../support/fleet.js';
+import { ghostNode } from './_ghost.js';
 import { dieOver, gateOf, run, say, task, work } from './_tasks.js';
 
 const NODES = ['n1', 'n2', 'n3', 'n4'];
@@ -78,15 +79,7 @@ tasks:${work('work')}
     },
   });
   await f.serve('n1', app);
-  await f.api.request('PUT', 'catalog/register', {
-    body: {
-      Node: ghost,
-      Address: '127.0.0.9',
-      Service: { Service: app },
-      Check: { Node: ghost, CheckID: 'serfHealth', Name: 'Serf Health Status', Status: 'critical' },
-    },
-  });
-  t.teardown(() => f.api.request('PUT', 'catalog/deregister', { body: { Node: ghost } }));
+  await ghostNode(t, f, ghost, app);
   const { event, nodes } = await f.ended(await f.fire('go'));
   t.is(event.Status, 'success');
   t.deepEqual(

@@ -6,6 +6,7 @@ import test from 'ava';
 import { createSession, destroySession } from '../../src/store/session.js';
 import { claim, readInbox } from '../../src/store/inbox.js';
 import { freshName, until } from '../support/cluster.js';
+import { ghostNode } from './_ghost.js';
 import { fleet } from '../support/fleet.js';
 
 /** A task that notes its start and end, with something between. */
@@ -446,16 +447,7 @@ tasks:${work('work')}
     },
   });
   await f.serve('n1', app);
-  // A node that the catalog has and whose agent is down.
-  await f.api.request('PUT', 'catalog/register', {
-    body: {
-      Node: ghost,
-      Address: '127.0.0.9',
-      Service: { Service: app },
-      Check: { Node: ghost, CheckID: 'serfHealth', Name: 'Serf Health Status', Status: 'critical' },
-    },
-  });
-  t.teardown(() => f.api.request('PUT', 'catalog/deregister', { body: { Node: ghost } }));
+  await ghostNode(t, f, ghost, app);
   const { event, nodes } = await f.ended(await f.fire('go'));
   t.is(event.Status, 'error');
   t.deepEqual(
