@@ -119,17 +119,19 @@ async function perform(
   context.signal.addEventListener('abort', interrupted, { once: true });
   if (context.signal.aborted) interrupted();
 
-  let away = false;
+  // So much longer (ms) others wait for a machine that was told to reboot, and no longer: its network goes before
+  // its handlers, but a command that fails or hangs leaves the task at work here.
+  let away = 0;
   const beforeReboot = async ({ timeout }: { readonly timeout: number }) => {
+    // Until the answer has come, either time may be what they know.
+    away = Math.min(away, timeout);
     await tellOfReboot(context, () => current, lease, taskLog, timeout);
-    away = true;
+    away = timeout;
   };
   const watchdog = setInterval(() => {
-    // A machine on its way down loses its network before its handlers, and others know that it is away.
-    if (away) return;
     // Others may call it lost `lost_grace` after the session ended: before that nothing of it may run here.
     const silence = context.monotonic() - lease.lastGood;
-    if (silence > silenceAllowed(assignment))
+    if (silence > silenceAllowed(assignment) + away)
       stopTask('lost', `no contact with Consul for ${duration(silence)}`);
   }, 250);
   const over = new AbortController();

@@ -240,6 +240,46 @@ test('a paused executor finds its claim gone: it ends its task and writes nothin
   t.deepEqual(await world.faults([id]), []);
 });
 
+/** Takes half a minute: the session must end by its TTL, for a cut network ends nothing sooner. */
+if (LONG)
+  test('tried again after a reboot whose command failed: without contact its task ends before it is lost', async (t) => {
+    t.timeout(180_000);
+    const proxy = await startProxy(nodes()[0]);
+    t.teardown(() => proxy.close());
+    const world = await makeWorld(t, {
+      nodes: nodes(),
+      services,
+      step: ['lost_grace: 1s', 'grace: 1s', 'retries: 1', 'retry_delay: 100ms'],
+      more: `  kernel: {ordered_tasks: [{service: ${services.first}, task: kernel}]}`,
+      // The second attempt begins with the mark of the first in its outcome, and stays here.
+      moreTasks: `  kernel:
+    operations:
+      - execute: {script: 'if [ -e "$FOLDER/failed" ]; then touch "$FOLDER/again"; sleep 100; fi'}
+      - reboot: {command: 'touch "$FOLDER/failed"; exit 1', timeout: 1s}`,
+    });
+    const text = readFileSync(world.schedule, 'utf8');
+    writeFileSync(world.schedule, text.replaceAll('$FOLDER', world.folder));
+    const id = freshName('e');
+    const event = { ID: id, Name: 'kernel', Payload: null, LTime: 1 };
+    await push(world.context(world.nodes[1]), JSON.stringify([event]));
+    await dispatch(world.context(world.nodes[1]));
+    const executor = world.start(world.nodes[0], ['execute'], { by: proxy, limit: 120_000 });
+    await until(() => existsSync(join(world.folder, 'again')), 'the second attempt', 20_000);
+    proxy.use({ before: () => 'cut' });
+    await until(
+      async () => {
+        await tick(world.context(world.nodes[1]));
+        return (await world.status(id)) === 'error';
+      },
+      'others to call it lost',
+      60_000,
+      200,
+    );
+    t.deepEqual(alive(id), []);
+    executor.kill();
+    await executor.finished;
+  });
+
 test('clocks three minutes apart: no step is skipped, timed out or lost', async (t) => {
   t.timeout(180_000);
   const world = await makeWorld(t, {
