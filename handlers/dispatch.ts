@@ -447,7 +447,7 @@ async function startIn(
     case 'unplanned':
       return leaveToOthers(context, next.queued, set, now);
     case 'superseded':
-      return dismissed(context, next.queued, now, 'cancelled', `superseded by ${next.by.event.ID}`);
+      return dismissed(context, next.queued, now, 'cancelled', `superseded by ${next.by.event.ID}`, next.by);
     case 'start': {
       // Each event says itself how many may run beside it.
       const slot = slotFor(next.queued.event.Limit);
@@ -461,6 +461,7 @@ async function startIn(
           now,
           'skip',
           `became one run with ${next.queued.event.ID} (buffer_period)`,
+          next.queued,
         );
         if (step.written === 0) return step;
         written += 1;
@@ -479,9 +480,10 @@ async function dismissed(
   now: Stamp,
   status: FinalStatus,
   reason: string,
+  by?: Queued,
 ): Promise<Step> {
   const { event } = queued;
-  const done = await dismissQueued(context.client, queued, now.at, status, reason);
+  const done = await dismissQueued(context.client, queued, now.at, status, reason, by);
   if (done) {
     const line = `event ${event.Name} (${event.ID}) ended: ${status}, ${reason}`;
     if (status === 'error') context.log.error(line);

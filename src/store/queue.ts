@@ -104,7 +104,8 @@ export async function readQueue(client: Client): Promise<{ queue: Queued[]; brok
 
 /**
  * Takes an event out of the queue for good, with a result that says why (cancelled, nobody could plan it):
- * check-index and delete of the queue key, cas 0 of the result. False: somebody else was first.
+ * check-index and delete of the queue key, cas 0 of the result; check-index of `by`, the queued event that takes its
+ * place: it may have left the queue since. False: somebody else was first.
  */
 export async function dismissQueued(
   client: Client,
@@ -112,6 +113,7 @@ export async function dismissQueued(
   now: number,
   status: FinalStatus,
   reason: string,
+  by?: Queued,
 ): Promise<boolean> {
   const { event } = queued;
   const result = unrunResult(event.ID, event.Name, event.QueuedAt.at, now, status, reason, event.Actions);
@@ -120,6 +122,9 @@ export async function dismissQueued(
     { verb: 'check-index', key, index: queued.index },
     { verb: 'delete', key },
     { verb: 'cas', key: client.keys.result(event.ID), value: JSON.stringify(result), index: 0 },
+    ...(by === undefined
+      ? []
+      : [{ verb: 'check-index' as const, key: client.keys.queued(by.event.ID), index: by.index }]),
   ]);
   return done.ok;
 }

@@ -11,10 +11,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { dispatch } from '../../handlers/dispatch.js';
 import { execute } from '../../handlers/execute.js';
 import { push } from '../../handlers/push.js';
+import { dismissQueued, readQueue } from '../../src/store/queue.js';
 import { freshName, sharedCluster } from '../support/cluster.js';
 import { LONG } from './_chance.js';
 import { killedAt } from './_crash.js';
-import { type Proxy, startProxy } from './_proxy.js';
+import { type Proxy, startProxy, type Verdict } from './_proxy.js';
 import { makeWorld, registerServices, type Services, type World } from './_world.js';
 
 interface Sweep {
@@ -26,8 +27,13 @@ interface Sweep {
   prepare(world: World, ids: readonly string[]): Promise<void>;
   /** After the kill: until all events are over and nothing of them is left. */
   finish(world: World, ids: readonly string[]): Promise<void>;
-  /** What is wrong with what ran. */
-  faults(world: World, ids: readonly string[], statuses: readonly string[]): string[];
+  /** What is wrong with what ran, and with what is said of it. */
+  faults(
+    world: World,
+    ids: readonly string[],
+    statuses: readonly string[],
+    reasons: readonly string[],
+  ): string[];
   /** Not in the short form. */
   readonly long?: true;
 }
@@ -61,6 +67,10 @@ const plainTicks = (world: World, ids: readonly string[]) => world.settle(ids);
 /** Ticks of the machine that reboots are processes of their own: they read which boot it is. */
 async function machineIsBack(world: World, ids: readonly string[]): Promise<void> {
   writeFileSync(bootFile(world), `${freshName('boot')}\n`);
+  await machineTicks(world, ids);
+}
+
+async function machineTicks(world: World, ids: readonly string[]): Promise<void> {
   for (let tries = 0; tries < 60; tries += 1) {
     const { code, signal, stderr } = await world.start(world.nodes[0], ['tick'], { env: rebooting(world) })
       .finished;
@@ -99,6 +109,29 @@ const SWEEPS: Readonly<Record<string, Sweep>> = {
     finish: machineIsBack,
     faults: rebootFaults,
   },
+  // Nothing but the command reboots it: where the kill came before that, it never does.
+  'execute, and the machine stays up': {
+    on: 0,
+    handler: 'execute',
+    events: ['kernel'],
+    env: rebooting,
+    async prepare(world, ids) {
+      writeFileSync(bootFile(world), 'first\n');
+      await queued(world, ids, 'kernel');
+      await dispatch(world.context(world.nodes[0]));
+    },
+    finish: machineTicks,
+    faults(world, ids, statuses, reasons) {
+      const own = lines(world);
+      const early =
+        own.some((line) => line.endsWith('after')) && !own.some((line) => line.endsWith('command'));
+      return [
+        ...rebootFaults(world, ids, statuses, reasons),
+        ...(early ? [`ORDER: it went on and nothing rebooted: ${own.join(', ')}`] : []),
+      ];
+    },
+    long: true,
+  },
   'execute, after the reboot': {
     on: 0,
     handler: 'execute',
@@ -122,8 +155,11 @@ const SWEEPS: Readonly<Record<string, Sweep>> = {
       await sleep(60);
     },
     finish: plainTicks,
-    faults(world, ids, statuses) {
+    faults(world, ids, statuses, reasons) {
       const found = twice(world);
+      for (const [at, reason] of reasons.entries())
+        if (statuses[at] === 'skip' && !reason.includes(`one run with ${String(ids.at(-1))} `))
+          found.push(`${String(ids[at])} does not name the run it became: ${reason}`);
       const ran = new Set(lines(world).map((line) => line.split(' ')[0]));
       if (ran.size !== 1) found.push(`${ran.size} of the events ran: ${[...ran].join(', ')}`);
       const counts = statuses.toSorted().join(' ');
@@ -141,7 +177,7 @@ const SWEEPS: Readonly<Record<string, Sweep>> = {
       await dispatch(world.context(world.nodes[0]));
     },
     finish: plainTicks,
-    faults: rollingFaults,
+    faults: rescuedFaults,
     long: true,
   },
   'execute, a batch that fails': {
@@ -154,7 +190,7 @@ const SWEEPS: Readonly<Record<string, Sweep>> = {
       await execute(world.context(world.nodes[1]));
     },
     finish: plainTicks,
-    faults: rollingFaults,
+    faults: rescuedFaults,
     long: true,
   },
   'execute, the rescue': {
@@ -188,6 +224,13 @@ function rollingFaults(world: World, ids: readonly string[], [status]: readonly 
   return found;
 }
 
+/** Nobody kills what mends it: however the batches end, the rescue runs and the event is a success. */
+function rescuedFaults(world: World, ids: readonly string[], statuses: readonly string[]): string[] {
+  const found = rollingFaults(world, ids, statuses);
+  if (statuses[0] !== 'success') found.push(`${String(ids[0])} was not rescued: ${String(statuses[0])}`);
+  return found;
+}
+
 for (const [name, sweep] of Object.entries(SWEEPS)) {
   if (sweep.long && !LONG) continue;
   (LONG ? test.serial : test)(`killed at each request: ${name}`, async (t) => {
@@ -203,6 +246,34 @@ for (const [name, sweep] of Object.entries(SWEEPS)) {
   });
 }
 
+test('an event is not merged into one that is cancelled at that moment', async (t) => {
+  const proxy = await startProxy(nodes()[0]);
+  t.teardown(() => proxy.close());
+  const world = await makeWorld(t, { nodes: nodes(), services, more: events() });
+  writeFileSync(world.schedule, tasksOf(world, readFileSync(world.schedule, 'utf8')));
+  const ids = [freshName('e'), freshName('e'), freshName('e')] as const;
+  await queued(world, ids, 'burst');
+  await sleep(60);
+  const { client } = world.context(world.nodes[0]);
+  let cancelled = false;
+  proxy.use({
+    // Between the look at the queue and the first write.
+    async before(passing): Promise<Verdict> {
+      if (cancelled || !passing.writes) return 'pass';
+      const newest = (await readQueue(client)).queue.at(-1);
+      if (newest === undefined) return 'pass';
+      cancelled = await dismissQueued(client, newest, Date.now(), 'cancelled', 'cancelled');
+      return 'pass';
+    },
+  });
+  t.is((await world.start(world.nodes[0], ['dispatch'], { by: proxy }).finished).code, 0);
+  t.true(cancelled);
+  await world.settle(ids);
+  t.deepEqual(await Promise.all(ids.map((id) => world.status(id))), ['skip', 'success', 'cancelled']);
+  t.regex(String((await world.result(ids[0]))?.Reason), new RegExp(`one run with ${ids[1]} `));
+  t.deepEqual(twice(world), []);
+});
+
 /** False: the handler had ended before the k-th request. */
 async function tryPoint(
   t: ExecutionContext,
@@ -214,12 +285,7 @@ async function tryPoint(
   const world = await makeWorld(t, {
     nodes: nodes(),
     services,
-    more: `
-  kernel: {ordered_tasks: [{service: ${services.first}, task: kernel}]}
-  burst: {buffer_period: 50ms/5s, ordered_tasks: [{service: ${services.first}, task: say}]}
-  rolling:
-    ordered_tasks: [{service: ${services.middle}, task: frail, serial: 1, max_fail_percentage: 0}]
-    rescue: [{service: ${services.last}, task: mend}]`,
+    more: events(),
   });
   writeFileSync(world.schedule, tasksOf(world, readFileSync(world.schedule, 'utf8')));
   const ids = sweep.events.map(() => freshName('e'));
@@ -232,14 +298,21 @@ async function tryPoint(
   await sweep.finish(world, ids);
   const statuses = await Promise.all(ids.map(async (id) => (await world.status(id)) ?? 'unknown'));
   const where = `${sweep.handler} killed ${at}\n${lines(world).join('\n')}\n${world.lines.join('\n')}`;
-  t.deepEqual(sweep.faults(world, ids, statuses), [], where);
-  for (const [index, status] of statuses.entries()) {
-    if (status !== 'error') continue;
-    const reason = String((await world.result(String(ids[index])))?.Reason);
+  const reasons = await Promise.all(ids.map(async (id) => String((await world.result(id))?.Reason)));
+  t.deepEqual(sweep.faults(world, ids, statuses, reasons), [], where);
+  for (const [index, reason] of reasons.entries()) {
+    if (statuses[index] !== 'error') continue;
     t.regex(reason, /lost|reboot|exceeded|exited with 1/, where);
   }
   return at !== '';
 }
+
+const events = () => `
+  kernel: {ordered_tasks: [{service: ${services.first}, task: kernel}]}
+  burst: {buffer_period: 50ms/5s, ordered_tasks: [{service: ${services.first}, task: say}]}
+  rolling:
+    ordered_tasks: [{service: ${services.middle}, task: frail, serial: 1, max_fail_percentage: 0}]
+    rescue: [{service: ${services.last}, task: mend}]`;
 
 /** The tasks that these events need, in the world's schedule. */
 function tasksOf(world: World, text: string): string {
